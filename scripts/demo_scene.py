@@ -148,13 +148,13 @@ def start_leading(scene: Scene, step: Steps) -> None:
 
 
 def start_service(scene: Scene, name: str, options: Sequence[str], http_port: int) -> None:
-    """Run ``dcm4py-leading serve`` until the scene ends; return when it is ready."""
+    """Run ``dcm4py-leading serve``, as one process, until the scene ends; return when it is ready."""
     log = scene.directory / f"{name}.log"
-    command = [sys.executable, "-m", "dcm4py_leading", "serve", *options]
+    command = [sys.executable, "-m", "dcm4py_leading", "serve", "--workers", "1", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT, start_new_session=True)
     scene.running.callback(_end, process)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             http(http_port, "GET", "/health/ready")

@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fixtures.windowed_sink",
     "tests.fixtures.cutting",
     "tests.fixtures.service",
+    "tests.fixtures.http",
     "tests.fixtures.workers",
     "tests.fixtures.tls",
     "tests.fixtures.pages",

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -42,17 +42,9 @@ def http(seed: Seed, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
-    """Makes the viewer, which is stopped after the test."""
-    made: list[Viewer] = []
-
-    def start(script: Callable[[Any], int]) -> Viewer:
-        made.append(Viewer(seed.viewer_port, script))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def viewer(seed: Seed, viewer: Callable[..., Viewer]) -> Callable[..., Viewer]:
+    """Makes the viewer of the seed, by its script."""
+    return partial(viewer, seed.viewer_port)
 
 
 def run(http: str, *arguments: str) -> Result:

@@ -36,6 +36,8 @@ class Http:
     key_file: Path | None
     public_url: PublicUrl | None
     proxies: tuple[Network, ...]
+    cors_origins: tuple[str, ...]
+    """Origins of web viewers whose pages may read DICOMweb."""
     is_insecure: bool
 
     def certificate(self) -> Certificate | None:
@@ -112,6 +114,14 @@ def http_options(command: Callable[..., None]) -> Any:
         metavar="ADDRESS|NET",
         help="A proxy whose Forwarded, or X-Forwarded-For, -Proto and -Host, are believed.",
     )
+    @option(
+        "--http-cors-origin",
+        "cors_origins",
+        multiple=True,
+        type=_Parsed("origin", lambda text: str(PublicUrl.parse(text))),
+        metavar="URL",
+        help="https://HOST[:PORT] of a web viewer, whose pages may read DICOMweb.",
+    )
     @option("--http-insecure", "is_insecure", is_flag=True, help="Let other machines connect without TLS.")
     @wraps(command)
     def with_http(
@@ -121,6 +131,7 @@ def http_options(command: Callable[..., None]) -> Any:
         key: Path | None,
         public_url: PublicUrl | None,
         proxies: tuple[Network, ...],
+        cors_origins: tuple[str, ...],
         is_insecure: bool,
         **rest: Any,
     ) -> None:
@@ -133,6 +144,7 @@ def http_options(command: Callable[..., None]) -> Any:
             key_file=key,
             public_url=public_url,
             proxies=proxies,
+            cors_origins=cors_origins,
             is_insecure=is_insecure,
         )
         command(http=http, **rest)

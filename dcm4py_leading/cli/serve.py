@@ -115,6 +115,7 @@ def serve(
             configured=Configured(editor_of(site), site.device_name),
             proxies=http.proxies,
             public_url=http.public_url,
+            cors_origins=http.cors_origins,
         )
         web = HttpServer(app, sockets, certificate=certificate)
         running.callback(web.stop)

@@ -61,7 +61,7 @@ class CoercionResult:
     dataset: Dataset
     executed: tuple[ExecutedStep, ...] = ()
     previous: Mapping[int, DataElement | None] = field(default_factory=dict)
-    """The attributes at the top that were changed, as they were; None where there was none."""
+    """The attributes at the top that were changed, as they were; None if there was none."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

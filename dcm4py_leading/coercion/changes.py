@@ -31,7 +31,7 @@ class Change:
 
     ``element`` is the new attribute: with a value, empty, or None for a removal. It may be shared with other data sets
     and threads, so it is only read. A SET of Specific Character Set (0008,0005) at the top means
-    that all text is to be encoded anew in that set.
+    that all text is re-encoded in that set.
     """
 
     path: TagPath

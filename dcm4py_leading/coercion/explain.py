@@ -104,7 +104,7 @@ class Explanation:
     """Why the request would fail (dcmCoercionOnFailure RETHROW); the last step run is the one that failed."""
     notes: tuple[str, ...] = ()
     trace: Trace | None = field(default=None, compare=False, repr=False)
-    """None where it came without."""
+    """None if it came without."""
 
     @property
     def has_failed(self) -> bool:

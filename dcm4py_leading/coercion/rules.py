@@ -67,7 +67,7 @@ class CompiledRule:
 def rules_for(device: Device, ae: ApplicationEntity, environment: Environment) -> tuple[CompiledRule, ...]:
     """The compiled rules of ``ae``, in order of evaluation.
 
-    By priority, highest first; where it is the same, those of the AE before those of the device. Raises ConfigInvalid.
+    By priority, highest first; with equal priority, rules of the AE before those of the device. Raises ConfigInvalid.
     """
     rules = (*ae.coercion_rules, *device.archive.coercion_rules)
     return compile_rules(sorted(rules, key=lambda rule: -rule.rule_priority), environment)

@@ -44,7 +44,7 @@ class Request:
     move_destination: str
     """Move Destination (0000,0600) of a C-MOVE-RQ."""
     move_originator: tuple[str, int | None]
-    """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None where it has none."""
+    """Move Originator Application Entity Title and Message ID of a C-STORE-RQ; empty and None if it has none."""
     abstract_syntax: str
     transfer_syntax: str
     data: Iterator[memoryview]

@@ -134,6 +134,8 @@ class ArchiveSettings:
     """dcmObjectStorageID; empty: the only dcmStorage of the device."""
     query_max_number_of_results: int = 0
     """dcmQueryMaxNumberOfResults; 0: unlimited."""
+    qido_max_number_of_results: int = 0
+    """dcmQidoMaxNumberOfResults; 0: unlimited."""
     query_retrieve_view_id: str | None = None
     relational_query_negotiation_lenient: bool = False
     relational_retrieve_negotiation_lenient: bool = False

@@ -62,7 +62,7 @@ class StudyNotStored(Dcm4pyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedMessage:
-    """The message that is to be explained, as far as it was told."""
+    """The message to explain, as far as known."""
 
     dimse: Dimse
     transfer_role: TransferRole
@@ -77,7 +77,7 @@ class ExplainedMessage:
 def parse_message(parameters: Mapping[str, str]) -> ExplainedMessage:
     """Read dimse, role, sop-class, sending-ae, sending-host, receiving-ae, receiving-host. Raises WrongQuestion.
 
-    ``to=AET`` stands for what we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
+    ``to=AET`` is short for objects that we send to that AE: dimse C_STORE_RQ, role SCP, receiving-ae AET.
     """
     if parameters.get("to"):
         said = sorted({"dimse", "role", "receiving-ae"} & {name for name, value in parameters.items() if value})
@@ -115,7 +115,7 @@ def _parsed_peer(parameters: Mapping[str, str], end: str) -> Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """Basis of an explanation: a configuration, and who answers questions."""
+    """Basis of an explanation: a configuration, and the sources of answers."""
 
     device: Device
     rules: Mapping[AETitle, Sequence[CompiledRule]]
@@ -161,7 +161,7 @@ class Indexed:
 
 
 class AssumedAnswer:
-    """A leading archive that has one study, given as a data set, or none; implements `leading.query.LeadingQuery`."""
+    """Simulated leading archive with one study (a data set) or none; implements `leading.query.LeadingQuery`."""
 
     def __init__(self, study: Dataset | None) -> None:
         self._study = study
@@ -175,11 +175,11 @@ class AssumedAnswer:
         *,
         timeout: timedelta | None = None,
     ) -> list[Dataset]:
-        """The study, whatever was asked for: the lookup is to notice when it is another one."""
+        """The study, whatever the query: the lookup has to notice if it is another one."""
         return [] if self._study is None else [deepcopy(self._study)]
 
     def reach(self, leading_cfind_scp: AETitle, local_ae: ApplicationEntity, *, timeout: timedelta) -> None:
-        """Nothing; it is there."""
+        """Do nothing: always reachable."""
 
 
 def read_file(path: Path) -> Dataset:
@@ -192,9 +192,9 @@ def read_file(path: Path) -> Dataset:
 
 
 def explain(ds: Dataset, wanted: ExplainedMessage, basis: Basis, *, indexed: Indexed | None = None) -> Explanation:
-    """Coerce ``ds``, which is changed, and tell everything about it.
+    """Coerce ``ds`` in place, and return the explanation.
 
-    What counts of ``indexed`` goes into ``ds`` before the rules are applied. Raises WrongQuestion, SubOperationFailed.
+    Merges ``indexed`` into ``ds`` before the rules, as a retrieve does. Raises WrongQuestion, SubOperationFailed.
     """
     with ObjectErrors("the data set cannot be coerced"):
         return _Explaining(ds, wanted, basis).result(indexed)
@@ -261,7 +261,7 @@ class _Explaining:
         return Trace(archived=archived, delivered=self._ds, executed=tuple(executed), answers=self._answers)
 
     def _put_in(self, indexed: Indexed) -> dict[int, DataElement | None]:
-        """Put what counts of the index's attributes into the object, as `RetrieveCoercion` does; what that replaced."""
+        """Merge the index's attributes into the object, like `RetrieveCoercion`; return the replaced values."""
         ds = self._ds
         previous: dict[int, DataElement | None] = {}
         changed: set[int] = set()
@@ -311,7 +311,7 @@ class _Explaining:
 
 
 def local_ae_of(wanted: ExplainedMessage, device: Device) -> tuple[ApplicationEntity, list[str]]:
-    """Which of our AEs takes part, with what is to be remarked about that. Raises WrongQuestion."""
+    """Our AE in the message, with remarks. Raises WrongQuestion."""
     is_sending = wanted.transfer_role is TransferRole.SCP
     title = (wanted.sending if is_sending else wanted.receiving).ae_title
     ours = device.application_entities
@@ -342,7 +342,7 @@ def _context(ds: Dataset, wanted: ExplainedMessage, ae: ApplicationEntity, basis
 
 
 def _move_notes(ae: ApplicationEntity, context: CoercionContext, basis: Basis) -> list[str]:
-    """Why a C-MOVE to the receiver would fail before any rule is looked at."""
+    """Reasons why a C-MOVE to the receiver would fail before any rule applies."""
     title = context.receiving.ae_title
     if context.dimse is not Dimse.C_STORE_RQ or context.transfer_role is not TransferRole.SCP or title is None:
         return []

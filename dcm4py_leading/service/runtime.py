@@ -1,4 +1,4 @@
-"""Runtime of a request: one immutable bundle for each configuration, and the holder that swaps it."""
+"""Runtime: one immutable bundle of services for each configuration, and the holder that swaps it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from dcm4py_leading.service.retrieve.retrieve_archive import RetrieveArchive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One configuration at work. An association holds one from its beginning to its end."""
+    """The services of one configuration. An association uses one runtime from beginning to end."""
 
     snapshot: Snapshot
     coercions: Coercions
@@ -71,7 +71,7 @@ class Runtime:
     forget_aes: Callable[[Iterable[str]], None] = lambda _: None
     """Lets remote AEs be looked up anew, by title."""
     forget_study: Callable[[str], bool] = lambda _: True
-    """Forgets what this process remembers of other archives about a study; False where that cannot be done now."""
+    """Forgets what this process remembers of other archives about a study; False if that cannot be done now."""
     coerced_matches: CoercionMemo = field(default_factory=coercion_memo)
     answers: AnswerMemo = field(default_factory=answer_memo)
     """Answers that this configuration made of the matches of queries."""
@@ -83,7 +83,7 @@ class Runtime:
 
     @property
     def rules(self) -> Mapping[AETitle, tuple[CompiledRule, ...]]:
-        """The compiled rules of each AE, in the order in which they are looked at."""
+        """The compiled rules of each AE, in order of evaluation."""
         return self.coercions.rules
 
     @property
@@ -97,28 +97,28 @@ class Runtime:
         return self.index.keeper(archive.attribute_filters, identification)
 
     def close(self) -> None:
-        """Keep nothing any more that takes resources; leases that are left go on to work."""
+        """Release resources; remaining leases still work."""
         self.release()
         self.leading.close()
 
     def connection_at(self, address: tuple[str, int]) -> Connection | None:
-        """The connection that listens there, if this configuration has one."""
+        """The connection of this configuration that listens at an address; None if there is none."""
         for connection in self.device.connections:
             if connection.is_served and connection.listen_address == address:
                 return connection
         return None
 
     def hides_everything(self, ae: ApplicationEntity) -> bool:
-        """True if the AE's view shows only rejected instances, of which there are none until rejection is built."""
+        """True if the AE's view shows only rejected instances; rejection is not supported, so there are none."""
         view = self.device.archive.query_retrieve_views.get(ae.settings.query_retrieve_view_id or "")
         return view is not None and view.hide_not_rejected_instances
 
     def storage(self, storage_id: str) -> Storage:
-        """The storage of that dcmStorageID. Raises StorageUnavailable when the configuration no longer has it."""
+        """The storage of a dcmStorageID. Raises StorageUnavailable if the configuration does not have it."""
         return storage_of(self.storages, storage_id)
 
     def storage_for(self, ae: ApplicationEntity) -> Storage:
-        """Where ``ae`` stores: the first of dcmObjectStorageID, else the only dcmStorage. Raises StorageUnavailable."""
+        """Storage for objects of ``ae``: its first dcmObjectStorageID, else the only one. Raises StorageUnavailable."""
         ids = ae.settings.object_storage_ids
         if not ids and len(self.storages) == 1:
             ids = tuple(self.storages)
@@ -137,9 +137,9 @@ class Runtime:
         return remote
 
     def peer_of(self, title: str, address: str | None = None) -> Peer:
-        """A system as conditions see it: its dicomHostname where the directory knows it, else its address.
+        """A peer for conditions, with its dicomHostname if it is in the directory, else its address.
 
-        The directory is asked only when a rule has a condition on a host name.
+        Queries the directory only if a rule has a condition on a host name.
         """
         if not any(rule.needs_hosts for rules in self.rules.values() for rule in rules):
             return Peer(host=address, ae_title=title)
@@ -152,7 +152,7 @@ class Runtime:
 
 
 class RuntimeHolder:
-    """The one mutable reference of the service: which runtime new associations get."""
+    """Mutable reference to the current runtime, for new associations."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -160,17 +160,17 @@ class RuntimeHolder:
 
     @property
     def current(self) -> Runtime:
-        """The runtime of this moment, for a look; work belongs into a `lease`."""
+        """The current runtime, for reading; requests use a `lease`."""
         with self._lock:
             return self._runtime
 
     @contextmanager
     def lease(self) -> Iterator[Runtime]:
-        """The runtime of this moment, the same to the end of the block, whatever is swapped in meanwhile."""
+        """The current runtime, which stays open until the end of the block, even after a swap."""
         yield self.current
 
     def swap(self, runtime: Runtime) -> Runtime:
-        """Let new leases have ``runtime``; old ones keep theirs, which goes when the last of them ends. The old one."""
+        """Set the runtime of new leases. The old runtime, which is returned, is closed after its last lease."""
         with self._lock:
             old, self._runtime = self._runtime, runtime
         return old

@@ -100,6 +100,7 @@ def create_app(
     configured: Configured | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
@@ -122,6 +123,7 @@ def create_app(
         doorkeeper=doorkeeper,
         proxies=proxies,
         public_url=public_url,
+        cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
     return app
@@ -134,11 +136,13 @@ def guarded_app(
     doorkeeper: Doorkeeper | None = None,
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
+    cors_origins: Collection[str] = (),
 ) -> Starlette:
     """The application with these routes, behind all that stands before each of them.
 
     ``hosts`` are names by which it may be asked; see `origin.OwnOrigin`. Without a ``doorkeeper`` everybody may
-    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`.
+    everything, which is for loopback alone. ``proxies`` are believed; see `forwarded.Forwarded`. Pages at
+    ``cors_origins`` may read DICOMweb; see `cors`.
 
     Raises ValueError where a route answers everybody and is not meant to.
     """
@@ -152,7 +156,7 @@ def guarded_app(
             Middleware(Failures),
             Middleware(Forwarded, proxies=proxies, public_url=public_url),
             Middleware(Arrival),
-            Middleware(OwnOrigin, hosts=hosts, public_url=public_url),
+            Middleware(OwnOrigin, hosts=hosts, public_url=public_url, cors_origins=cors_origins),
             Middleware(AuthenticationMiddleware, doorkeeper=doorkeeper or NoDoor()),
         ],
     )

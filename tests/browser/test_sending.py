@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -38,17 +38,9 @@ def address(seed: Seed, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def viewer(seed: Seed) -> Iterator[Callable[..., Viewer]]:
-    """Makes the viewer, which is stopped after the test."""
-    made: list[Viewer] = []
-
-    def start(script: Callable[[Any], int]) -> Viewer:
-        made.append(Viewer(seed.viewer_port, script))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.stop()
+def viewer(seed: Seed, viewer: Callable[..., Viewer]) -> Callable[..., Viewer]:
+    """Makes the viewer of the seed, by its script."""
+    return partial(viewer, seed.viewer_port)
 
 
 def send(page: Page, address: str) -> None:

@@ -43,6 +43,7 @@ COERCION = {
     "dcmMergeAttribute": (["b=1", "a={b}"], ("b=1", "a={b}")),
 }
 SETTINGS = {
+    "dcmQidoMaxNumberOfResults": ("100", 100),
     "dcmQueryMaxNumberOfResults": ("100", 100),
     "dcmQueryRetrieveViewID": ("hideRejected", "hideRejected"),
     "dcmRelationalQueryNegotiationLenient": ("TRUE", True),

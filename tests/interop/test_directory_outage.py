@@ -25,7 +25,7 @@ from dcm4py_leading.errors import ConfigInvalid, ConfigUnavailable
 from dcm4py_leading.leading.last_known import FILE_NAME as LAST_KNOWN
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
-from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
+from tests.fixtures.scu import echoes, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
 from tests.fixtures.workers import Served, until
@@ -62,11 +62,6 @@ def start(running: ExitStack, where: Site) -> Service:
     service = Service(where)
     running.callback(service.stop, 0)
     return service
-
-
-def echoes(port: int) -> bool:
-    with associated(port, [VERIFICATION]) as assoc:
-        return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
 
 
 def beating(where: Site, service: Service) -> Heartbeat:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from dcm4py_leading.web.app import create_app
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp
 from tests.fixtures.dcmtk import Peer as Destination
-from tests.fixtures.http import served
 from tests.fixtures.service import AE, Seed
 
 pytestmark = pytest.mark.peers
 
 ECHO = "/dcm4chee-arc/aets/{}/dimse/{}"
-
-
-@pytest.fixture
-def http(seed: Seed) -> Iterator[httpx.Client]:
-    with served(app=create_app(seed.start())) as client:
-        client.timeout = httpx.Timeout(120)
-        yield client
 
 
 def test_a_peer_of_the_directory_answers(seed: Seed, http: httpx.Client, tmp_path: Path) -> None:

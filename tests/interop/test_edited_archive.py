@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +11,9 @@ import httpx
 import pytest
 from pydicom import Dataset
 
-from dcm4py_leading.web.app import create_app
 from tests.fixtures.datasets import make_instance, make_study
 from tests.fixtures.dcmtk import DcmQrScp, StoreScp, findscu, movescu, storescu
 from tests.fixtures.dcmtk import Peer as Destination
-from tests.fixtures.http import served
 from tests.fixtures.pages import Page
 from tests.fixtures.service import AE, DEVICE, Seed
 from tests.fixtures.workers import Serve
@@ -35,13 +33,6 @@ STUDY_EDIT = {
     "0020000D": {"vr": "UI", "Value": [STUDY]},
     "00081030": {"vr": "LO", "Value": ["New description"]},
 }
-
-
-@pytest.fixture
-def http(seed: Seed) -> Iterator[httpx.Client]:
-    with served(app=create_app(seed.start())) as client:
-        client.timeout = httpx.Timeout(120)
-        yield client
 
 
 def store(seed: Seed, folder: Path, *, name: str = "Old^Name", patient: str = "P-1", uid: str = STUDY) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.peers
 STUDY = "1.2.826.0.1.3680043.8.498.78"
 RS = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}"
 SEND = "export/dicom:STORESCP"
-
-
-@pytest.fixture
-def http(seed: Seed) -> Iterator[httpx.Client]:
-    with served(app=create_app(seed.start())) as client:
-        client.timeout = httpx.Timeout(120)
-        yield client
 
 
 def store(seed: Seed, folder: Path) -> None:

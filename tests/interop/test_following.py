@@ -24,7 +24,7 @@ from dcm4py_leading.config.ldap.session import Session
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.sources.hints import Listening
 from tests.fixtures.ports import free_port
-from tests.fixtures.scu import VERIFICATION, associated
+from tests.fixtures.scu import echoes
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
 from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
 from tests.fixtures.workers import until
@@ -111,11 +111,6 @@ def scene(slapd: Slapd, seed: Seed, running: ExitStack) -> Scene:
 def told(caplog: pytest.LogCaptureFixture, start: str) -> list[str]:
     messages = [record.getMessage() for record in caplog.records]
     return [message.removeprefix(start) for message in messages if message.startswith(start)]
-
-
-def echoes(port: int) -> bool:
-    with associated(port, [VERIFICATION]) as assoc:
-        return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
 
 
 # Edited.

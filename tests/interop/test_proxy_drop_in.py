@@ -123,7 +123,8 @@ def scene(
     assert done.returncode == 0, done.stderr
     http = f"http://127.0.0.1:{http_port}"
     command = [
-        *(sys.executable, "-m", "dcm4py_leading", "serve", "--device", "dcm4py-leading"),
+        *(sys.executable, "-m", "dcm4py_leading", "serve", "--workers", "1"),
+        *("--device", "dcm4py-leading"),
         *("--ldap-url", f"{directory.url}/{directory.base_dn}", "--bind-dn", directory.bind_dn),
         *("--bind-password-file", str(directory.password_file)),
         *("--data-dir", str(tmp_path / "data"), "--http", http.removeprefix("http://")),

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from tests.fixtures.datasets import make_study, read_sample
+from tests.fixtures.datasets import data_set_of, make_study, read_sample
 from tests.fixtures.scripted import LeadingScp, Viewer, knows, silent_listener
 from tests.fixtures.scu import get, identifier, move, store
 from tests.fixtures.service import AE, CONNECTION, DEVICE, Seed
@@ -101,12 +101,6 @@ def test_a_destination_that_the_rule_does_not_name_gets_the_object_byte_by_byte(
     sent = {data_set_of(path) for path in seed.objects}
     assert set(station.encoded) == sent
     assert leading.queries == []
-
-
-def data_set_of(path: Path) -> bytes:
-    """The bytes after the file meta information of a Part 10 file."""
-    content = path.read_bytes()
-    return content[144 + int.from_bytes(content[140:144], "little") :]
 
 
 @pytest.mark.ldap("dcmAttributeSetType")

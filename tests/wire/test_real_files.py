@@ -16,6 +16,7 @@ from tests.fixtures.datasets import (
     RADIOTHERAPY,
     REPORTS,
     UNCOMPRESSED,
+    data_set_of,
     make_instance,
 )
 from tests.fixtures.scripted import Viewer
@@ -32,11 +33,6 @@ EVERYTHING = [
     if context.abstract_syntax is not None
 ]
 """Nothing has to be transcoded."""
-
-
-def data_set_of(path: Path) -> bytes:
-    content = path.read_bytes()
-    return content[144 + int.from_bytes(content[140:144], "little") :]
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY = "1.2.826.0.1.3680043.8.498.11"
 
 
-def data_set_of(path: Path) -> bytes:
-    content = path.read_bytes()
-    return content[144 + int.from_bytes(content[140:144], "little") :]
-
-
 @pytest.mark.parametrize(
     "name",
     [

@@ -16,9 +16,9 @@ from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from tests.fixtures.encapsulated import encapsulate
 from tests.fixtures.pacs import make_object
-from tests.fixtures.scu import STUDY_GET, associated, identifier, store
+from tests.fixtures.scu import STUDY_GET, associated, echoes, identifier, store
 from tests.fixtures.service import Seed
-from tests.fixtures.workers import Serve, Served, echoes, until
+from tests.fixtures.workers import Serve, Served, until
 
 STUDY = "1.2.826.0.1.3680043.8.498.95"
 FRAGMENT = 1 << 20

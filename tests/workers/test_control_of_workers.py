@@ -13,8 +13,9 @@ import pytest
 from tests.fixtures.dcmtk import StoreScp
 from tests.fixtures.ports import free_port
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, RawAssociation
+from tests.fixtures.scu import echoes
 from tests.fixtures.service import CONNECTION, Seed
-from tests.fixtures.workers import Serve, Served, connect, echoes, kill, occupy, until, until_replaced
+from tests.fixtures.workers import Serve, Served, connect, kill, occupy, until, until_replaced
 
 CTRL, MONITOR = "/dcm4chee-arc/ctrl", "/dcm4chee-arc/monitor/associations"
 ABORT = 0x07

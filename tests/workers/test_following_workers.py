@@ -12,15 +12,10 @@ import pytest
 from tests.fixtures.datasets import make_study
 from tests.fixtures.ports import free_port
 from tests.fixtures.scripted import Viewer
-from tests.fixtures.scu import VERIFICATION, associated, identifier, move, store
+from tests.fixtures.scu import echoes, identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
 from tests.fixtures.slapd import BASE_DN, SlapdFactory
 from tests.fixtures.workers import Served, until
-
-
-def echoes(port: int) -> bool:
-    with associated(port, [VERIFICATION]) as assoc:
-        return bool(assoc.is_established and assoc.send_c_echo().Status == 0x0000)
 
 
 def ldif(seed: Seed) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from tests.fixtures.pages import Page
 from tests.fixtures.ports import free_port
 from tests.fixtures.raw_echo import ACCEPTED, DATA, ECHO, REJECTED, RELEASE, RELEASED, RawAssociation
 from tests.fixtures.scripted import LeadingScp, Viewer, knows
-from tests.fixtures.scu import identifier, move, store
+from tests.fixtures.scu import echoes, identifier, move, store
 from tests.fixtures.service import CONNECTION, DEVICE, Seed
-from tests.fixtures.workers import Serve, Served, echoes, kill, occupy, until, until_replaced
+from tests.fixtures.workers import Serve, Served, kill, occupy, until, until_replaced
 
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.scu import echoes
 from tests.fixtures.service import Seed
-from tests.fixtures.workers import Serve, Served, echoes, is_alive, kill, occupy, until
+from tests.fixtures.workers import Serve, Served, is_alive, kill, occupy, until
 
 STUDY = "1.2.826.0.1.3680043.8.498.71"
 

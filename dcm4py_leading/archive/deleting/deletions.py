@@ -146,7 +146,7 @@ def _delete_next_files(connection: Connection, storage: Storage) -> int:
 def _end(connection: Connection, one: PendingDeletion) -> bool:
     if connection.scalar(select(func.count()).select_from(deleted_file).where(deleted_file.c.deletion_fk == one.pk)):
         return False
-    # SQLite may have given its key to another one meanwhile, where somebody else has ended it.
+    # SQLite may have reused its key, if another process has finished the deletion.
     is_same = (deletion.c.pk == one.pk) & (deletion.c.study_instance_uid == one.study_instance_uid)
     connection.execute(delete(deletion).where(is_same))
     return True

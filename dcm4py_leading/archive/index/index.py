@@ -112,7 +112,7 @@ class Index:
         Patient ID and issuer identify a patient. Each study without a Patient ID has its own patient, and so does a
         person whose name, birth date or sex contradict those of another person with the ID (see `identity`). A study
         stays with the patient of its first object.
-        Raises ObjectMismatch, ObjectRefused, IndexUnavailable; the index is then as it was.
+        Raises ObjectMismatch, ObjectRefused, IndexUnavailable; then the index is unchanged.
         """
         new = new_object(
             levels,
@@ -189,8 +189,8 @@ class Index:
     def part(self, query: Query, wanted: Part, *, fetch_size: int = 100) -> Iterator[Match]:
         """A part of the matching entities, as `matches` has them.
 
-        Which they are is one state of the index; each page of them shows it as it is then, without what is gone. In
-        the order of `matches`, what is added later comes after all that was there. Raises IndexUnavailable.
+        The selection shows one state of the index; each page has the current attributes, without deleted entities. In
+        the order of `matches`, entities added later come last. Raises IndexUnavailable.
         """
         fetch_size = min(max(fetch_size, 1), _MAX_PAGE)
         with self._database.reading() as connection:

@@ -91,7 +91,7 @@ class AttributeExtractor:
 
     @property
     def policy_of_corrections(self) -> UpdatePolicy:
-        """Policy by which a further object may correct what is kept of a patient."""
+        """Policy for corrections of patient attributes by further objects."""
         is_strict = self.identification.by_id_and_name or self.identification.by_all_attributes
         return UpdatePolicy.PRESERVE if is_strict else self.update_policy(Level.PATIENT)
 
@@ -247,7 +247,7 @@ class _Parts:
 
 @lru_cache(maxsize=8192)
 def _look(tag: int, element: bytes, is_implicit_vr: bool) -> tuple[bytes, bytes, bool, tuple[str | None, ...]]:
-    """Value and, in Explicit VR, the whole of an element, if it is plain, and then what is compared; else not so."""
+    """Value and whole element in Explicit VR, if the element is plain."""
     value = element[8:]
     vr = _vr_of(tag) if is_implicit_vr else element[4:6]
     piece = element[:4] + vr + _LENGTH.pack(len(value) & 0xFFFF) + value if is_implicit_vr else element
@@ -262,7 +262,7 @@ _LENGTH = struct.Struct("<H")
 
 @lru_cache(maxsize=4096)
 def _vr_of(tag: int) -> bytes:
-    """The VR in the data dictionary; empty where it has none, or several."""
+    """The VR in the data dictionary; empty if it has none, or several."""
     try:
         vr = dictionary_VR(tag).encode()
     except KeyError:

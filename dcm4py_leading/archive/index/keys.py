@@ -69,7 +69,7 @@ class Comparison(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A matching key: where it stands, and the column (for a name the first of three) that holds it."""
+    """A matching key: its attribute, and its column (for a name the first of three)."""
 
     tag: int
     level: Level

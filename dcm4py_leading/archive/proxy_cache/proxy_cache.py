@@ -65,7 +65,7 @@ class _State(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyCacheCounts:
-    """Counts of what is kept, by all processes, and of what this one has done."""
+    """Counts of the cache, shared by all processes, and of the actions of this process."""
 
     size: int = 0
     """In bytes."""

@@ -101,7 +101,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def remove_unless_used(path: Path) -> bool:
-    """Remove the file; False where it is being written or read. Raises OSError."""
+    """Remove the file; False if it is being written or read. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

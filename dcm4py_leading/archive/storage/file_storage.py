@@ -149,7 +149,7 @@ class FileStorage:
                 if _version(file) == version:
                     self._remove(file)
                     directories.add(file.parent)
-            # Also where names reach the disk in order: whoever forgets the files may do it on another disk.
+            # Also where names reach the disk in order: the index may be on another disk.
             for directory in {next(path for path in (one, *one.parents) if path.is_dir()) for one in directories}:
                 file_system.sync(directory)
 
@@ -182,7 +182,7 @@ class FileStorage:
             )
 
     def _sync_names(self, file: Path) -> None:
-        """Bring the name of a new file to the disk, where it does not get there with the file.
+        """Sync the name of a new file to disk, if it does not get there with the file.
 
         ext4 and XFS write their journal in order: with a file, the directories and names made before its last change.
         Elsewhere, the directories above are synced too: another association may have just made them.
@@ -213,7 +213,7 @@ class FileStorage:
             raise self._unavailable(err) from err
 
     def _unavailable(self, err: OSError) -> StorageUnavailable:
-        # Paths may be made of patient data, so they are not told.
+        # Paths may contain patient data, so they are not logged.
         reason = os.strerror(err.errno) if err.errno else type(err).__name__
         return StorageUnavailable(f"storage {self.descriptor.storage_id}: {reason}")
 
@@ -378,7 +378,7 @@ class IncomingFile:
         self._storage._sync_names(file)
 
     def close(self) -> None:
-        """Remove what is not kept."""
+        """Remove the file unless it is kept."""
         try:
             if self._final is not None:
                 self._storage._remove(self._storage._inside(self._final))

@@ -1,4 +1,4 @@
-"""Files of a storage that are being received: kept apart, locked by their writer, and told from orphans after a crash.
+"""Files of a storage that are being received: separate, locked by their writer, and recognized after a crash.
 
 A file is created in the directory ``.incoming`` under a random name. Before it is linked to its place, it is renamed to
 a name with that place, which it keeps until the index has the object. So after a crash only these names need to be

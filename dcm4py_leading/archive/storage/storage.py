@@ -35,11 +35,11 @@ class Incoming(Protocol):
         ...
 
     def mapped(self) -> AbstractContextManager[Buffer]:
-        """The bytes written so far, of which there must be some; valid in the block. Raises StorageUnavailable."""
+        """The bytes written so far, at least one; valid in the block. Raises StorageUnavailable."""
         ...
 
     def reader(self) -> BinaryIO:
-        """A file over what was written so far; the caller closes it. Raises StorageUnavailable."""
+        """A file with the bytes written so far; the caller closes it. Raises StorageUnavailable."""
         ...
 
     def finish(self, attributes: Attributes) -> Location:
@@ -66,7 +66,7 @@ class Storage(Protocol):
 
     @property
     def path_attributes(self) -> frozenset[int]:
-        """Tags that dcmStoragePathFormat looks at, at the top of the data set."""
+        """Tags at the top of the data set that dcmStoragePathFormat uses."""
         ...
 
     def receive(self) -> AbstractContextManager[Incoming]:
@@ -92,7 +92,7 @@ class Storage(Protocol):
     def version(self, location: Location) -> str | None:
         """Version of a stored object, which distinguishes it from a later one at the same place; None if it is gone.
 
-        Raises StorageUnavailable where that cannot be told, or where objects cannot be deleted.
+        Raises StorageUnavailable if that cannot be told, or where objects cannot be deleted.
         """
         ...
 

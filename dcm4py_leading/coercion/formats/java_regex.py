@@ -39,7 +39,7 @@ _SAME_ESCAPES = frozenset("tnrfadDsSwW")
 def compile_java_regex(pattern: str) -> regex.Pattern[str]:
     """Compile for `Pattern.fullmatch`, which takes a timeout: the library regex, as re has none.
 
-    Raises ValueError that names what is wrong, or what Python cannot do.
+    Raises ValueError with the error, or the construct that Python does not have.
     """
     if len(pattern) > REGULAR_EXPRESSION_CHARACTERS:
         raise ValueError(f"regular expression longer than {REGULAR_EXPRESSION_CHARACTERS} characters")

@@ -30,7 +30,7 @@ Offset = Callable[[datetime], datetime]
 
 
 def parse_moment(vr: str, text: str, *, zone: str | None, local: tzinfo | None) -> datetime | None:
-    """The moment that a value means, in local time; None where it is no date or time.
+    """The moment that a value means, in local time; None if it is no date or time.
 
     A DA is the start of the day, a TM is on 1 January 1970. A DT without an offset of its own is in ``zone``, the
     Timezone Offset From UTC, if given. ``local`` None: the time zone of this system.

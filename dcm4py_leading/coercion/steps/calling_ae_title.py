@@ -45,7 +45,7 @@ class CallingAETitleUse(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCallingAETitleStep:
-    """Let an attribute without a value be the sending AE title (dcmUseCallingAETitleAs, ``use-calling-aet-as:``)."""
+    """Set an attribute without a value to the sending AE title (dcmUseCallingAETitleAs, ``use-calling-aet-as:``)."""
 
     name: ClassVar[str] = "use-calling-aet-as"
     traits: ClassVar[Traits] = Traits(is_timeless=True)
@@ -69,7 +69,7 @@ class UseCallingAETitleStep:
                 assert_never(self.use)
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """The attribute; None when it has a value, or nobody knows who sends."""
+        """The attribute; None if it has a value, or the sender is not known."""
         ae_title = context.sending.ae_title
         if ae_title is None:
             return None
@@ -83,7 +83,7 @@ class UseCallingAETitleStep:
 
 
 def compile_use_calling_ae_title(specific: str) -> UseCallingAETitleStep:
-    """Compile dcmUseCallingAETitleAs, or what stands behind ``use-calling-aet-as:``. Raises ValueError."""
+    """Compile dcmUseCallingAETitleAs, or the text after ``use-calling-aet-as:``. Raises ValueError."""
     try:
         return UseCallingAETitleStep(use=CallingAETitleUse(specific.strip()))
     except ValueError:

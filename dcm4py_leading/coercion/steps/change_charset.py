@@ -26,7 +26,7 @@ _DEFAULT_REPERTOIRE = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCharsetStep:
-    """Encode all text anew (``change-charset:``). Items that name a set of their own keep it."""
+    """Re-encode all text (``change-charset:``). Items with their own character set keep it."""
 
     name: ClassVar[str] = "change-charset"
     traits: ClassVar[Traits] = Traits()
@@ -45,7 +45,7 @@ class ChangeCharsetStep:
         return AllTags.ALL
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """Specific Character Set, which has all text encoded anew; nothing when it is that already.
+        """Specific Character Set, which re-encodes all text; nothing if already set.
 
         Raises CoercionFailed when the set lacks a character of the text, or text is not in the set that it is declared
         to be in.
@@ -64,7 +64,7 @@ class ChangeCharsetStep:
 
 
 def compile_change_charset(specific: str) -> ChangeCharsetStep:
-    """Compile what stands behind ``change-charset:``, values of Specific Character Set with colons between them.
+    """Compile the text after ``change-charset:``, values of Specific Character Set separated by colons.
 
     ISO_IR 6 means the default repertoire. Raises ValueError.
     """

@@ -6,7 +6,7 @@ attribute of type 1 or 2 is lost: a dummy rather than no value, no value rather 
 
 Only attributes are de-identified. An object that says of itself that identity is burned into its pixels is refused:
 Patient Identity Removed YES would speak for the pixels too (PS3.3 C.7.1.1), and dcm4chee's sending it would be a leak.
-One that does not say so is sent, as the standard leaves that to whoever sets up the rule.
+Other objects are sent, as the standard leaves this decision to the administrator.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class DeidentifyStep:
         action = self._actions.get(int(tag))
         if action is not None:
             return action
-        # What is in no dictionary may hold anything: a tag of the future, or a sequence that looks like bytes.
+        # An unknown attribute may contain anything: it may be new in the standard, or a sequence that looks like bytes.
         if tag.is_private or tag.group & 0xFF00 in (0x5000, 0x6000) or not dictionary_has_tag(tag):
             return _Action.REMOVE
         return _Action.KEEP
@@ -222,7 +222,7 @@ class DeidentifyStep:
 
 
 def compile_deidentify(options: Iterable[str]) -> DeidentifyStep:
-    """Compile the values of dcmDeIdentification, or what stands between the commas after ``deidentify:``.
+    """Compile the values of dcmDeIdentification, or the comma-separated text after ``deidentify:``.
 
     Raises ValueError for an option that is not built.
     """

@@ -60,7 +60,7 @@ class NullifyIssuerStep:
         return self.reads
 
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
-        """Both emptied, where they have a value; None when there is no issuer, or it is to stay."""
+        """Empty both, if they have a value; None if there is no issuer, or it should stay."""
         issuer = issuer_of_patient_id(ds)
         if issuer is None or not self._is_unwanted(issuer):
             return None

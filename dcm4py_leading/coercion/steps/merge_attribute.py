@@ -1,7 +1,7 @@
 """dcmMergeAttribute: ``path=format`` sets an attribute, ``path=`` empties it, ``path!`` removes it.
 
 A path may lead into sequences: ``RequestAttributesSequence[2].StudyID``; without a number it is the first item.
-``SpecificCharacterSet=ISO_IR 192`` encodes all text anew.
+``SpecificCharacterSet=ISO_IR 192`` re-encodes all text.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class MergeAttribute:
         return with_character_set(ds, [set_to(element, within=self.within)])
 
     def _encoded_anew(self, ds: Dataset, text: str) -> list[Change]:
-        """The change of the character set: to the one that is wanted if that can encode all text, else to UTF-8.
+        """The change of the character set: to the requested one if it can encode all text, else to UTF-8.
 
         Where it is to be emptied or removed, it stays as long as there is text that needs it.
         """
@@ -169,7 +169,7 @@ class MergeAttributesStep:
 
 
 def compile_merge_attribute(text: str) -> MergeAttribute:
-    """Compile one dcmMergeAttribute. Raises ValueError, which says what is wrong with it."""
+    """Compile one dcmMergeAttribute. Raises ValueError with the error."""
     path, separator, pattern = text.partition("=")
     remove = not separator and path.endswith("!")
     if not separator and not remove:

@@ -1,7 +1,7 @@
 """Request attributes from the modality worklist (``merge-mwl:``, dcmMergeMWLMatchingKey), on received objects.
 
-A worklist SCP is asked for the scheduled procedure steps of the object. A style sheet makes of each what is to be in
-the object; of the latest all of it is taken over, of the others their item of the Request Attributes Sequence.
+A worklist SCP is queried for the scheduled procedure steps of the object. A style sheet converts each into attributes;
+all attributes of the latest step are merged, and of the others only their item of the Request Attributes Sequence.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ class MergeMWLStep:
 
     @property
     def reads(self) -> Tags:
-        """Style sheets do not say what they write, and it is compared."""
+        """All tags, as style sheets do not declare what they write, and the values are compared."""
         return AllTags.ALL
 
     @property
     def writes(self) -> Tags:
-        """Style sheets do not say what they write."""
+        """All tags, as style sheets do not declare what they write."""
         return AllTags.ALL
 
     def question(self, ds: Dataset, context: CoercionContext) -> WorklistQuestion | None:

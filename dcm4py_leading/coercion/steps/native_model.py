@@ -45,7 +45,7 @@ _Element: TypeAlias = etree._Element
 
 
 def to_native(ds: Dataset, *, keywords: bool) -> Tree:
-    """The model of ``ds``, which is only read: elements that nobody has looked at yet stay unread in it.
+    """The model of ``ds``, which is not changed: unread elements stay unread.
 
     Control characters that XML does not know, such as form feed, and octets that could not be decoded each become a
     character of private use, which `from_native` knows again. Trailing delimiters of person names are left out.
@@ -132,7 +132,7 @@ def _write_value(xml: _Element, vr: str, value: object, number: str) -> None:
         return
     name = etree.SubElement(xml, "PersonName", number=number)
     for group, text in zip(_NAME_GROUPS, str(value).split("=", 2), strict=False):
-        # What stands after the fifth component belongs nowhere, and is kept with it.
+        # Text after the fifth component has no meaning, and is kept with it.
         components = text.rstrip("^").split("^", 4)
         if not any(components):
             continue

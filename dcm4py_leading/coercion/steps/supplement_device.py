@@ -91,7 +91,7 @@ _ALL_TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplementDeviceStep:
-    """Set what has no value to what the description of a device says.
+    """Set attributes without a value from the description of a device.
 
     Composite objects get manufacturer, model, station, serial number, software versions and institution; objects,
     queries, worklist items and performed procedure steps get the issuers of the identifiers that they have.

@@ -43,6 +43,7 @@ ARCHIVE_DEVICE: tuple[Row, ...] = (
 
 SETTINGS: tuple[Row, ...] = (
     one("dcmQueryMaxNumberOfResults", "query_max_number_of_results", integer(0)),
+    one("dcmQidoMaxNumberOfResults", "qido_max_number_of_results", integer(0)),
     one("dcmQueryRetrieveViewID", "query_retrieve_view_id"),
     one("dcmRelationalQueryNegotiationLenient", "relational_query_negotiation_lenient", boolean),
     one("dcmRelationalRetrieveNegotiationLenient", "relational_retrieve_negotiation_lenient", boolean),

@@ -88,7 +88,7 @@ class AssociateRequest:
     encoded_contexts: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     """Those of ``contexts`` that had to be decoded; see `pdu_codec.remember`."""
     encoded: bytes = field(default=b"", compare=False, repr=False)
-    """All of it, as it came; empty where it is long or holds a User Identity, and must not be remembered."""
+    """All of it, as it came; empty if it is long or holds a User Identity, and must not be remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

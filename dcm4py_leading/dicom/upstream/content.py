@@ -35,7 +35,7 @@ class Content:
     """SOP classes of the objects: those known to be there, and those that may be there."""
 
     certain: frozenset[str] = frozenset()
-    """None where nothing is known."""
+    """None if nothing is known."""
     possible: frozenset[str] = frozenset()
 
     def with_(self, certain: Iterable[str], possible: Iterable[str] = ()) -> Self:

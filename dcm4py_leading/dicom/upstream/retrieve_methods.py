@@ -87,7 +87,7 @@ class RetrieveMethods:
         self._storage = _contexts_for(local_ae, content) if may_get else ()
         self._left = {self._move_uid, self._get_uid} if may_get else {self._move_uid}
         self.does_get: bool | None = None
-        """True if the archive does C-GET; None where it has not been asked."""
+        """True if the archive does C-GET; None if it has not been asked."""
 
     def first(self) -> PendingRetrieve:
         """The best method. Raises AssociationFailed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydicom import Dataset
@@ -77,7 +77,7 @@ class Search:
     """True: the number of matches is wanted, and none of them."""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {**asdict(self), "level": self.level.value}
 
     @classmethod
@@ -118,6 +118,7 @@ def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tup
     ae = asked_ae(runtime, wanted.request.ae_title)
     ended = Ended("QIDO-RS", runtime, wanted.request, ae)
     details = {"level": wanted.level.value, **({"study": ref(wanted.named[0])} if wanted.named else {})}
+    limit = _limit(wanted.limit, ae.settings.qido_max_number_of_results)
     patience = _Patience(is_gone)
     is_of_patients = wanted.level is Level.PATIENT
     try:
@@ -132,12 +133,12 @@ def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tup
                 local_ae=ae,
                 sending=wanted.request.client_peer,
                 receiving=wanted.request.own_peer(ae),
-                part=_part(wanted),
+                part=_part(wanted, limit),
                 is_coerced=not is_of_patients,
                 is_over=patience.is_over,
             ),
         )
-        rows = _Rows(found, wanted, ended, details, patience, is_passed_on=_passes_keys_on(ae))
+        rows = _Rows(found, replace(wanted, limit=limit), ended, details, patience, is_passed_on=_passes_keys_on(ae))
         head, chunks = rows.head(), rows.chunks()
         next(chunks)  # from now on it ends in form, also where nobody reads it
         return head, chunks
@@ -251,14 +252,20 @@ def _tell_refused(ended: Ended, details: Mapping[str, object], err: StatusError)
     ended.tell(err.status, details)
 
 
-def _part(wanted: Search) -> Part | None:
+def _limit(asked: int | None, most: int) -> int | None:
+    """The smaller one, of which 0 is none."""
+    limits = [limit for limit in (asked, most) if limit]
+    return min(limits) if limits else None
+
+
+def _part(wanted: Search, limit: int | None) -> Part | None:
     """The part that is asked for; all as they come where nothing is said of it."""
     if wanted.is_count:
         return Part(limit=0)
-    if not wanted.order and not wanted.offset and wanted.limit is None:
+    if not wanted.order and not wanted.offset and limit is None:
         return None
     order = tuple(OrderBy(tag, is_descending) for tag, is_descending in wanted.order)
-    return Part(order=order, offset=wanted.offset, limit=wanted.limit)
+    return Part(order=order, offset=wanted.offset, limit=limit)
 
 
 def _passes_keys_on(ae: ApplicationEntity) -> bool:

@@ -1,4 +1,4 @@
-"""Questions to the leading archive: UID lists, at a limited rate."""
+"""Queries to the leading archive for a comparison: by UID lists, at a limited rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dcm4py_leading.service.drift.pace import RetryPauses, Throttle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingInquiry:
-    """Archive that is asked, the AE that asks, and what for."""
+    """The leading archive, our AE, and the return keys."""
 
     leading_cfind_scp: AETitle
     local_ae: ApplicationEntity
@@ -28,7 +28,7 @@ class LeadingInquiry:
 
 
 class StudyQuery:
-    """Asks one leading archive about studies, a page at a time; for one thread."""
+    """Queries one leading archive for studies, a page at a time; for one thread."""
 
     def __init__(self, query: LeadingQuery, asked: LeadingInquiry, throttle: Throttle, patience: RetryPauses) -> None:
         self._query = query
@@ -40,9 +40,9 @@ class StudyQuery:
     def answers(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
         """The answer for each study.
 
-        An archive that gives no answer at all is asked again, after pauses. What it refuses, study by study, while it
-        answers others, or for as long as that, stays refused. Raises LeadingUnavailable when it gave no answer for
-        DRIFT_PATIENCE_SECONDS, DriftEnded.
+        Repeats the query, after pauses, if the archive gives no answer. A study whose query it refuses, while it
+        answers others, stays refused. Raises LeadingUnavailable after DRIFT_PATIENCE_SECONDS without an answer,
+        DriftEnded.
         """
         answers: dict[UID, LeadingAnswer] = {}
         waiting = list(uids)
@@ -65,7 +65,7 @@ class StudyQuery:
         return answers
 
     def _ask_each_if_refused(self, uids: Sequence[UID]) -> dict[UID, LeadingAnswer]:
-        """The answers; where a question for several was refused, each is asked for by itself."""
+        """The answers; if a query for several studies was refused, each is queried separately."""
         answers = self._ask(uids)
         refused = [uid for uid in uids if isinstance(answers[uid], LeadingQueryFailed)]
         if len(uids) > 1:
@@ -97,10 +97,10 @@ class StudyQuery:
 
 
 def _is_lost(answer: LeadingAnswer) -> bool:
-    """True if another try may bring an answer."""
+    """True if another try may succeed."""
     return isinstance(answer, LeadingUnavailable) and not isinstance(answer, LeadingMismatch | LeadingUnreadable)
 
 
 def _is_of_the_study(answer: LeadingAnswer) -> bool:
-    """True if the archive is there, and its answer is no good."""
+    """True if the archive is reachable, but its answer is not usable."""
     return isinstance(answer, LeadingQueryFailed | LeadingMismatch | LeadingUnreadable)

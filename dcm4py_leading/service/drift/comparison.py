@@ -1,4 +1,4 @@
-"""Comparison of one study: the changes that the leading archive's answer would make in the index. Pure."""
+"""Comparison of one study: the changes that the answer of the leading archive would make. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEVER_COMPARED = frozenset({STUDY_INSTANCE_UID, SPECIFIC_CHARACTER_SET, *QUERY_
 
 
 class Outcome(enum.Enum):
-    """Outcome of the comparison of one study; it is exactly one."""
+    """Outcome of the comparison of one study."""
 
     CURRENT = "current"
     """The leading archive would change nothing."""
@@ -37,7 +37,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """By what studies are compared."""
+    """Attributes and policy of a comparison."""
 
     tags: frozenset[int]
     """The attributes."""
@@ -46,11 +46,11 @@ class Measure:
 
     @classmethod
     def of(cls, return_keys: Iterable[int], kept: Iterable[int], policy: UpdatePolicy) -> Measure:
-        """Measure by what is asked for and the index keeps: of the rest it is not known what is stored."""
+        """Measure by the return keys that the index has; for others the stored value is not known."""
         return cls(tags=frozenset(return_keys) & frozenset(kept) - _NEVER_COMPARED, policy=policy)
 
     def among(self, tags: Iterable[int]) -> Measure:
-        """The same, by these attributes alone."""
+        """The measure with only these attributes."""
         return replace(self, tags=self.tags & frozenset(tags))
 
 
@@ -85,7 +85,7 @@ def compare(archived: Dataset, answer: LeadingAnswer, measure: Measure) -> Compa
     changed: list[int] = []
     for change in planned:
         tag = change.tag
-        # A group takes members along that are not compared; an empty attribute in place of none is no news.
+        # A group may change other attributes too; an empty attribute instead of an absent one is no difference.
         if tag not in measure.tags or (is_empty(archived.get(tag)) and is_empty(change.element)):
             continue
         changed.append(tag)

@@ -1,4 +1,4 @@
-"""Pace of the questions to other archives: a limited rate, and retries while one is down."""
+"""Pace of queries to other archives: a limited rate, and retries while an archive is down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftClock:
-    """Time as a comparison knows it."""
+    """Clock of a comparison."""
 
     clock: Callable[[], float] = time.monotonic
     """Counts seconds and never goes back."""
@@ -27,18 +27,18 @@ class DriftClock:
     """True if whoever has begun the comparison wants no more of it."""
 
     def wait(self, seconds: float) -> None:
-        """Wait for so many seconds. Raises DriftEnded."""
+        """Wait for some seconds. Raises DriftEnded."""
         self.sleep(seconds)
         self.go_on()
 
     def go_on(self) -> None:
-        """Raise DriftEnded if it is over."""
+        """Raise DriftEnded if the comparison should end."""
         if self.is_over():
             raise DriftEnded("the comparison was ended")
 
 
 class Throttle:
-    """Lets through not more than so many a second, evenly; for one thread."""
+    """Limits a rate per second, evenly; for one thread."""
 
     def __init__(self, per_second: float, time: DriftClock) -> None:
         self._seconds = 1 / per_second
@@ -46,7 +46,7 @@ class Throttle:
         self._next: float | None = None
 
     def take(self) -> None:
-        """Wait until the next one is due. What was not used before is not made up for."""
+        """Wait for the next slot. Unused slots are lost."""
         now = self._time.clock()
         if self._next is not None and now < self._next:
             self._time.wait(self._next - now)
@@ -55,10 +55,10 @@ class Throttle:
 
 
 class RetryPauses:
-    """Patience with one archive that gives no answer: pauses that grow, and an end of them; for one thread."""
+    """Growing pauses between retries to one archive, up to a limit; for one thread."""
 
     def __init__(self, archive: str, time: DriftClock, tell: Callable[[str], None] = lambda _: None) -> None:
-        """``archive`` names it for people; ``tell`` is told when it gives no answer, and when it does so again."""
+        """``archive`` is its name for display; ``tell`` gets a message when it stops answering, and when it answers."""
         self._archive = archive
         self._time = time
         self._tell = tell
@@ -66,13 +66,13 @@ class RetryPauses:
         self._pause = _FIRST_PAUSE_SECONDS
 
     def is_answered(self) -> None:
-        """The archive has given an answer."""
+        """Record an answer."""
         if self._until is not None:
             self._say(f"{self._archive} answers again")
         self._until, self._pause = None, _FIRST_PAUSE_SECONDS
 
     def has_ended(self, reason: Exception) -> bool:
-        """True if it has given no answer for DRIFT_PATIENCE_SECONDS, of which ``reason`` is the last failure."""
+        """True after DRIFT_PATIENCE_SECONDS without an answer; ``reason`` is the last failure."""
         now = self._time.clock()
         if self._until is None:
             self._until = now + DRIFT_PATIENCE_SECONDS
@@ -81,7 +81,7 @@ class RetryPauses:
         return now >= self._until
 
     def pause(self) -> None:
-        """Wait before the next try."""
+        """Wait before the next retry."""
         self._time.wait(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 

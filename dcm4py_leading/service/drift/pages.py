@@ -1,4 +1,4 @@
-"""Pages of the studies of an archive, after each of which a comparison may stop and be resumed."""
+"""Pages of the studies of an archive; a comparison can be resumed after each page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Place = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some studies, and the place after them."""
+    """Studies, and the position after them."""
 
     studies: Sequence[Dataset]
     """Patient and study attributes of each."""
@@ -28,23 +28,23 @@ class Page:
 
 
 class Studies(Protocol):
-    """All studies of one archive, from some date on or without one."""
+    """All studies of one archive, optionally from a date on."""
 
     @property
     def tells_all(self) -> bool:
-        """True if an attribute that a study does not have here has no value.
+        """True if an attribute missing in a study has no value.
 
-        Another archive leaves out of its answers what it does not support (PS3.4 C.2.2.1.3).
+        Another archive omits attributes that it does not support (PS3.4 C.2.2.1.3).
         """
         ...
 
     def pages(self, after: Place) -> Iterator[Page]:
-        """The pages from a place on. Raises IndexUnavailable, ArchiveUnavailable."""
+        """The pages from a position on. Raises IndexUnavailable, ArchiveUnavailable."""
         ...
 
 
 class IndexPages(Protocol):
-    """The index as it is walked; implemented by `archive.index.index.Index`."""
+    """Port to the index; implemented by `archive.index.index.Index`."""
 
     def studies_after(self, pk: int, most: int, *, since: str | None) -> Sequence[IndexedStudy]:
         """Next studies above a primary key (see `archive.index.index.Index`)."""
@@ -52,7 +52,7 @@ class IndexPages(Protocol):
 
 
 class IndexStudies:
-    """The studies of the index, in the order in which they came. A place is a primary key."""
+    """The studies of the index, in order of storage. A position is a primary key."""
 
     tells_all = True
 
@@ -63,7 +63,7 @@ class IndexStudies:
         self._since = since
 
     def pages(self, after: Place) -> Iterator[Page]:
-        """The pages from a place on (see `Studies`)."""
+        """The pages from a position on (see `Studies`)."""
         pk = int(after or 0)
         while found := self._index.studies_after(pk, self._page_size, since=self._since):
             pk = found[-1].pk

@@ -1,4 +1,4 @@
-"""Studies of another archive, found by C-FIND in windows of Study Date small enough for it to answer."""
+"""Studies of another archive, found by C-FINDs with small ranges of Study Date."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OUT_OF_RESOURCES = 0xA7
 
 
 class DatesNotMatched(ArchiveUnavailable):
-    """The archive answers with studies of other dates or times than it was asked for."""
+    """The archive returns studies of other dates or times than requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteArchive:
-    """The archive that is walked, and for whom."""
+    """The archive to read, and our AE."""
 
     title: AETitle
     archive: QueryArchive
@@ -49,7 +49,7 @@ class RemoteArchive:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """Place in the walk: before a day, or before a second of it."""
+    """Position: before a day, or before a second of it."""
 
     day: int
     second: int | None = None
@@ -68,14 +68,14 @@ class RemoteStudies:
     def __init__(
         self, walked: RemoteArchive, rate: float, time: DriftClock, patience: RetryPauses, *, most: int
     ) -> None:
-        """``rate`` queries a second are put at most, and ``most`` studies are taken from one."""
+        """Sends at most ``rate`` queries per second, and reads at most ``most`` studies from each."""
         self._walked = walked
         self._throttle = Throttle(rate, time)
         self._time = time
         self._patience = patience
         self._most = most
         self._first = (walked.since or date.min).toordinal()
-        # Tomorrow stands for all days to come: so today, which may be too large for one query, is a day like others.
+        # Tomorrow stands for all future days, so that today, which may need several queries, is an ordinary day.
         self._last = max(walked.today.toordinal() + 1, self._first)
 
     def pages(self, after: Place) -> Iterator[Page]:
@@ -108,7 +108,7 @@ class RemoteStudies:
         low = None if self._walked.since is None and first == self._first else date_text(first)
         high = None if last == self._last else date_text(last)
         if low is None and high is None:
-            return None  # no range, and what has no date would match too
+            return None  # without a range, studies without a date would match too
 
         def is_inside(ds: Dataset) -> bool:
             day = normal_date(first_text(ds, _STUDY_DATE) or "")
@@ -117,7 +117,7 @@ class RemoteStudies:
         return self._found(is_inside, {_STUDY_DATE: key_range(low, high)})
 
     def _seconds(self, place: _Day) -> Iterator[Page]:
-        """A day that is too large for one query, from a second on; then what of it has no Study Time."""
+        """The studies of a large day from a second on, then those without Study Time."""
         day, title = date_text(place.day), self._walked.title
 
         def of_seconds(first: int, last: int) -> Sequence[Dataset] | None:
@@ -135,7 +135,7 @@ class RemoteStudies:
         yield self._without(f"studies of {day} without a Study Time", keys, after)
 
     def _without(self, what: str, keys: Mapping[int, str], after: _Day) -> Page:
-        """The studies in which the last of the ``keys`` has no value, where the archive can be asked for them."""
+        """The studies in which the last of the ``keys`` has no value, if the archive supports that."""
         title, tag = self._walked.title, [*keys][-1]
         found: Sequence[Dataset] | None = ()
         gap: str | None = f"{title} cannot be asked for {what}"
@@ -145,7 +145,7 @@ class RemoteStudies:
             except DatesNotMatched:
                 break
             except ArchiveUnavailable:
-                self._of_days(self._last, self._last)  # which waits for it, where it is down
+                self._of_days(self._last, self._last)  # which waits while the archive is down
             else:
                 gap = f"{title}: more than {self._most} {what}" if found is None else None
                 if found == []:
@@ -156,9 +156,9 @@ class RemoteStudies:
     def _found(
         self, is_inside: Callable[[Dataset], bool], keys: Mapping[int, str], *, is_tried: bool = False
     ) -> Sequence[Dataset] | None:
-        """The studies that match; None where they are too many.
+        """The matching studies; None if there are too many.
 
-        A query that ``is_tried`` is put once, and no answer may be another study's. Raises ArchiveUnavailable,
+        With ``is_tried``, the query is sent only once, and no other study may be returned. Raises ArchiveUnavailable,
         DatesNotMatched, DriftEnded.
         """
         while True:
@@ -222,7 +222,7 @@ class RemoteStudies:
 
 
 def _day_of(ds: Dataset) -> int | None:
-    """Study Date as a day; None where there is none."""
+    """Study Date as a day; None if there is none."""
     text = normal_date(first_text(ds, _STUDY_DATE) or "")
     try:
         return None if text is None else date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal()

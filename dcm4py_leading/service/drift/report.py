@@ -26,7 +26,7 @@ class Report:
     """The file while it is written."""
 
     def __init__(self, path: Path, *, has_values: bool, at: int) -> None:
-        """Begin a file, or go on with one of which ``at`` bytes count. Raises DriftNotResumed, OSError."""
+        """Begin a file, or resume one after its first ``at`` bytes. Raises DriftNotResumed, OSError."""
         self._has_values = has_values
         flags = os.O_RDWR if at else os.O_RDWR | os.O_CREAT | os.O_TRUNC
         try:
@@ -81,6 +81,6 @@ def _as_text(cell: str) -> str:
 
 
 def _shown(values: Mapping[str, DisplayedElement | None]) -> str:
-    """The values by path, as JSON; without those that are absent, and empty where nothing differs."""
+    """The values by path, as JSON; without those that are absent, and empty if nothing differs."""
     present = {path: value.text for path, value in values.items() if value is not None}
     return json.dumps(present, ensure_ascii=False) if values else ""

@@ -46,7 +46,7 @@ class DriftChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestComparison:
-    """The latest comparison of an AE: as it is kept, and as a job."""
+    """The latest comparison of an AE: its saved state, and its job."""
 
     ae_title: str
     kept: SavedState | None
@@ -82,7 +82,7 @@ class LatestComparison:
         return self.kept is not None and not self.kept.is_complete and not self.is_running
 
     def seconds_left(self, now: datetime) -> float | None:
-        """Estimated time to its end; None where that is not known, or it is not running."""
+        """Estimated time to its end; None if that is not known, or it is not running."""
         if self.job is None or not self.is_running or self.job.progress.of is None:
             return None
         done = self.job.progress.done - self.before

@@ -54,7 +54,7 @@ class SavedState:
 
 
 def read(path: Path) -> SavedState | None:
-    """The state in a file; None where there is none. Raises DriftNotResumed."""
+    """The state in a file; None if there is none. Raises DriftNotResumed."""
     try:
         said = json.loads(path.read_bytes())
         return SavedState(
@@ -79,7 +79,7 @@ def read(path: Path) -> SavedState | None:
 
 
 def load(path: Path, subject: Subject) -> SavedState | None:
-    """The state of a comparison of this subject; None where it has not begun. Raises DriftNotResumed."""
+    """The state of a comparison of this subject; None if it has not begun. Raises DriftNotResumed."""
     kept = read(path)
     for name, value in subject.items():
         if kept is not None and kept.subject.get(name) != value:

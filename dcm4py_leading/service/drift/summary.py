@@ -67,7 +67,7 @@ class Summary:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Summary:
-        """Summary out of that of `to_json`. Raises KeyError, ValueError, TypeError, AttributeError where it is none."""
+        """Summary out of that of `to_json`. Raises KeyError, ValueError, TypeError, AttributeError if it is none."""
         summary = cls()
         summary.outcomes.update({Outcome(name): int(count) for name, count in said["outcomes"].items()})
         summary.stale_by_month.update({str(month): int(count) for month, count in said["staleByMonth"].items()})

@@ -38,7 +38,7 @@ def date_text(ordinal: int) -> str:
 
 
 def key_range(low: str | None, high: str | None) -> str:
-    """The key for what is between two values, both included; None is open (PS3.4 C.2.2.2.5)."""
+    """The key for a range of values, both ends included; None is open (PS3.4 C.2.2.2.5)."""
     return low if low is not None and low == high else f"{low or ''}-{high or ''}"
 
 

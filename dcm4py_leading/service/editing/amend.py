@@ -62,7 +62,7 @@ class EditField:
     """The values, to be looked at."""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {**asdict(self), "fixed": None if self.fixed is None else self.fixed.value}
 
     @classmethod
@@ -86,7 +86,7 @@ class Amendment:
     author: str = ""
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         shown = [[tag, list(lines), list(self.wanted[tag])] for tag, lines in self.shown.items()]
         return {
             "aet": self.ae_title,
@@ -112,7 +112,7 @@ class Amendment:
 def edit_fields(runtime: Runtime, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
     """The attributes of a study or its patient that the index keeps or would keep, in the order of tags.
 
-    Neither private ones nor what the index keeps for itself. Raises EditRefused, IndexUnavailable.
+    Without private attributes and internal ones of the index. Raises EditRefused, IndexUnavailable.
     """
     holding_ae(runtime, ae_title)
     tags = runtime.keeper.tags[level]
@@ -131,7 +131,7 @@ def edit_fields(runtime: Runtime, ae_title: str, study_instance_uid: str, level:
 def make_amendment(runtime: Runtime, amendment: Amendment, *, now: datetime) -> None:
     """Make it, if the attributes are still as they were shown. Raises EditRefused, DocumentInvalid, IndexUnavailable.
 
-    The Original Attributes Sequence tells it as a correction.
+    The Original Attributes Sequence records it as a correction.
     """
     ae = holding_ae(runtime, amendment.ae_title)
     keeper = runtime.keeper
@@ -147,7 +147,7 @@ def make_amendment(runtime: Runtime, amendment: Amendment, *, now: datetime) -> 
 
 
 def led_after(runtime: Runtime, amendment: Amendment, receivers: Sequence[str]) -> tuple[LedReceivers, ...]:
-    """AEs that would not get what is edited, since a rule takes it from a leading archive.
+    """AEs that would not get the edited values, as a rule takes them from a leading archive.
 
     Raises EditRefused, DocumentInvalid, IndexUnavailable.
     """

@@ -1,6 +1,6 @@
 """Edits of a patient or a study of an AE of ours: the index changes, stored objects stay.
 
-A retrieve delivers what was edited, unless a rule says otherwise: a leading archive has the last word.
+A retrieve delivers edited values, unless a rule takes the value of a leading archive.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_SOURCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Edit: what is to be changed, and by whom."""
+    """Request for an edit: the change, and the user."""
 
     ae_title: str
     level: Level
@@ -46,7 +46,7 @@ class Edit:
     author: str = ""
 
     def to_json(self) -> Json:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {**asdict(self), "level": self.level.value}
 
     @classmethod
@@ -56,7 +56,7 @@ class Edit:
 
 
 def make_edit(runtime: Runtime, edit: Edit, *, now: datetime) -> None:
-    """Make it. Raises EditRefused, DocumentInvalid, IndexUnavailable."""
+    """Make the edit. Raises EditRefused, DocumentInvalid, IndexUnavailable."""
     ae = holding_ae(runtime, edit.ae_title)
     if edit.reason not in REASONS:
         raise EditRefused(Refusal.WRONG, f"reasonForModification: expected {' or '.join(REASONS)}")
@@ -92,7 +92,7 @@ def log_edit(level: Level, study_instance_uid: UID | None, author: str, changed:
 
 
 def patient_identifiers(text: str) -> Sequence[PatientIdentifier]:
-    """``ID^^^Issuer&UniversalID&Type``, several of them parted by ``~`` (HL7 v2 CX). Raises EditRefused."""
+    """Parse ``ID^^^Issuer&UniversalID&Type``, several separated by ``~`` (HL7 v2 CX). Raises EditRefused."""
     found = []
     for repetition in text.split("~"):
         components = [*repetition.split("^"), "", "", "", ""]
@@ -113,7 +113,7 @@ def _unescaped(text: str) -> str:
 
 
 def holding_ae(runtime: Runtime, title: str) -> ApplicationEntity:
-    """The AE of that title, by which the archive here is seen. Raises EditRefused."""
+    """The AE of a title that shows the local archive. Raises EditRefused."""
     ae = runtime.device.application_entity(title)
     if ae is None or not ae.installed:
         raise EditRefused(Refusal.UNKNOWN, f"AE {word(title)} is none of device {runtime.device.device_name}")

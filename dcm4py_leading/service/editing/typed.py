@@ -19,7 +19,7 @@ from dcm4py_leading.dataset.text.text import is_decodable
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 
 Lines = tuple[str, ...]
-"""The values, without empty ones at the end; none where there is no value."""
+"""The values, without empty ones at the end; none if there is no value."""
 OF_LINES = frozenset({VR.LT, VR.ST, VR.UT})
 """VRs of text with ends of lines in it."""
 TYPED = OF_LINES | {
@@ -50,7 +50,7 @@ def lines_of(element: DataElement | None) -> Lines:
 
 
 def normal(lines: Sequence[str], vr: str) -> Lines:
-    """Lines as `lines_of` has them, of what was typed."""
+    """Typed lines in the form of `lines_of`."""
     found = [line.replace("\r\n", "\n").replace("\r", "\n").strip(" \0") for line in lines]
     if vr == VR.PN:
         found = [line.rstrip("=") for line in found]
@@ -60,12 +60,12 @@ def normal(lines: Sequence[str], vr: str) -> Lines:
 
 
 def can_be_typed(lines: Lines) -> bool:
-    """True if nothing of it is text that could not be decoded as it is declared."""
+    """True if all its text can be decoded in the declared character set."""
     return all(map(is_decodable, lines))
 
 
 def element_of(tag: int, lines: Lines) -> DataElement:
-    """The element with these values, empty where there are none. Raises DocumentInvalid."""
+    """The element with these values, empty if there are none. Raises DocumentInvalid."""
     vr = typed_vr(tag)
     name = f"{tag:08X}"
     if vr is None:

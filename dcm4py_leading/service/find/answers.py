@@ -18,7 +18,7 @@ from dcm4py_leading.service.runtime import Runtime
 
 
 class MatchAnswers:
-    """From matches to encoded answers; by their bytes, where that does."""
+    """Makes encoded answers from matches, from their bytes if possible."""
 
     def __init__(self, runtime: Runtime, request: FindRequest, message: CoercedMessage, coercer: Coercer) -> None:
         self._request = request
@@ -76,7 +76,7 @@ class MatchAnswers:
         try:
             cut = self._template.cut(begun.elements, outcome.edited)
         except NeedsPydicom:
-            # It was counted above; what it does to all elements is the same as to those it touches.
+            # It was counted above; its effect on all elements equals that on the changed ones.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
         if self._coercion.is_timeless and outcome.is_answered and len(cut) <= COERCED_MATCH_BYTES:
             self._runtime.answers.put(key, RememberedAnswer(outcome, cut))

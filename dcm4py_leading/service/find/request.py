@@ -15,7 +15,7 @@ from dcm4py_leading.model.values import InformationModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindRequest:
-    """A C-FIND, or a search by DICOMweb: what is asked, of which of our AEs, by whom."""
+    """A C-FIND, or a search by DICOMweb: identifier, our AE, and the peer."""
 
     identifier: Dataset
     model: InformationModel

@@ -130,7 +130,7 @@ class Elements:
         self.character_set = sets.pop()
 
     def get(self, tag: int) -> bytes | None:
-        """The element, None where there is none. Raises NeedsPydicom."""
+        """The element, None if there is none. Raises NeedsPydicom."""
         if tag in self._computed:
             return _computed_element(tag, self._computed[tag])
         found: bytes | None = None

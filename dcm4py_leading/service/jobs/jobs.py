@@ -1,6 +1,6 @@
-"""Jobs of the process that serves HTTP: each in its own thread, a limited number at a time, the last ones remembered.
+"""Background jobs of the process that serves HTTP: one thread each, a limited number at a time; the last ones are kept.
 
-They do not survive the process; a kind of job that can go on later keeps its state itself.
+Jobs end with the process; a resumable job saves its own state.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _ID_BYTES = 9
 
 
 class TooManyJobs(Dcm4pyError):
-    """As many jobs run as may at once."""
+    """The maximum number of jobs is running."""
 
 
 class JobFailed(Dcm4pyError):
-    """The work cannot be done; the message says why, for people."""
+    """The job cannot be done; the message has the reason, for display."""
 
     def __init__(self, message: str, *, result: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class JobFailed(Dcm4pyError):
 
 
 class Handle:
-    """A running job, as its work sees it."""
+    """Handle of a running job for its work function."""
 
     def __init__(self, tell: Callable[[Callable[[Job], Job]], None]) -> None:
         self._tell = tell
@@ -45,23 +45,23 @@ class Handle:
 
     @property
     def is_cancelled(self) -> bool:
-        """True if an administrator has cancelled it, or the service stops: the work should end soon."""
+        """True if an administrator cancelled the job, or the service stops; the work should end soon."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Ask the work to end."""
+        """Cancel the job."""
         self._cancelled.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait that long, or until it is cancelled; True if it is."""
+        """Wait for some seconds, or until the job is cancelled; True if cancelled."""
         return self._cancelled.wait(seconds)
 
     def report(self, progress: Progress) -> None:
-        """Tell how far it is."""
+        """Report progress."""
         self._tell(lambda job: replace(job, progress=progress))
 
     def problem(self, text: str) -> None:
-        """Tell a problem after which the work goes on. No patient data."""
+        """Report a problem that does not end the job. No patient data."""
         self._tell(lambda job: _with_problem(job, text))
 
 
@@ -80,7 +80,7 @@ class Jobs:
         self._running: dict[str, tuple[Handle, threading.Thread]] = {}
 
     def start(self, kind: str, subject: Mapping[str, str], author: str, work: Work) -> str:
-        """Begin it; its ID. Raises TooManyJobs."""
+        """Start a job and return its ID. Raises TooManyJobs."""
         job_id = secrets.token_urlsafe(_ID_BYTES)
         handle = Handle(lambda change: self._change(job_id, change))
         thread = threading.Thread(target=self._run, args=(job_id, handle, work), name=f"job-{kind}", daemon=True)
@@ -97,17 +97,17 @@ class Jobs:
         return job_id
 
     def get(self, job_id: str) -> Job | None:
-        """The job as it is now."""
+        """The current state of a job."""
         with self._lock:
             return self._jobs.get(job_id)
 
     def all(self, kind: str | None = None) -> Sequence[Job]:
-        """All that are remembered, or those of one kind, the latest first."""
+        """All jobs, or those of one kind, the latest first."""
         with self._lock:
             return [job for job in reversed(self._jobs.values()) if kind is None or job.kind == kind]
 
     def cancel(self, job_id: str) -> bool:
-        """Ask a job to end; True if it was running."""
+        """Cancel a job; True if it was running."""
         with self._lock:
             running = self._running.get(job_id)
         if running is None:
@@ -116,7 +116,7 @@ class Jobs:
         return True
 
     def stop(self, seconds: float) -> float:
-        """Cancel all, and wait that long for them to end; the seconds that are left."""
+        """Cancel all jobs, and wait some seconds for them to end; return the remaining seconds."""
         with self._lock:
             running = list(self._running.values())
         for handle, _ in running:
@@ -134,7 +134,7 @@ class Jobs:
         except (Dcm4pyError, OSError) as err:
             problem = str(err)
             result = dict(err.result) if isinstance(err, JobFailed) else {}
-        except Exception as err:  # noqa: BLE001 - a bug ends this job alone, and is told
+        except Exception as err:  # noqa: BLE001 - a bug ends only this job, and is logged
             problem = f"an error in the service: {type(err).__name__}"
             LOG.error("job %s failed by an error in the service: %s", job_id, trace(err))
         self._change(job_id, lambda job: _ended(job, state, result, problem, self._now()))

@@ -1,4 +1,4 @@
-"""History of the questions to leading archives: one sample a minute, in memory only."""
+"""History of the queries to leading archives: one sample per minute, in memory only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPS = {1: timedelta(minutes=1), 6: timedelta(minutes=5), 24: timedelta(minutes
 
 
 class History:
-    """Takes samples in a thread, and knows the intervals between them. Safe under threads."""
+    """Takes samples in a thread, and keeps the intervals between them. Safe under threads."""
 
     def __init__(
         self,
@@ -41,17 +41,17 @@ class History:
         self._thread = threading.Thread(target=self._run, name="history of leading archives", daemon=True)
 
     def start(self) -> None:
-        """Take the first sample now, and go on."""
+        """Take the first sample, and start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more samples; harmless where none were taken."""
+        """Stop taking samples; harmless if not started."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
 
     def intervals(self) -> Sequence[Interval]:
-        """The intervals that are remembered, the oldest first."""
+        """The kept intervals, the oldest first."""
         return list(self._intervals)  # a deque is copied in one step
 
     def over(self, hours: int) -> Sequence[Interval]:
@@ -72,7 +72,7 @@ class History:
         while True:
             try:
                 self.sample()
-            except Exception as err:  # noqa: BLE001 - a bug costs this sample alone, and is told
+            except Exception as err:  # noqa: BLE001 - a bug loses only this sample, and is logged
                 LOG.error("a sample of the leading archives failed by an error in the service: %s", trace(err))
             if self._stopped.wait(HISTORY_INTERVAL_SECONDS):
                 return

@@ -1,4 +1,4 @@
-"""Questions to archives within an interval: differences of counters that may restart."""
+"""Queries to archives within an interval: differences of counters that may restart."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from dcm4py_leading.service.leading.overview import ServiceCounters
 
 
 class ServiceSample(ServiceCounters, Protocol):
-    """The service at one moment, as far as its history needs it; `web.own.metrics.Measured` is one.
+    """Counters of the service at one moment, for the history; `web.own.metrics.Measured` is one.
 
     Counts are those since ``loaded_at``, or since a process was started.
     """
 
     @property
     def loaded_at(self) -> datetime:
-        """When the configuration in force was loaded: counters begin anew with it."""
+        """Time when the configuration in force was loaded, which resets counters."""
         ...
 
     @property
     def workers(self) -> int:
-        """Number of processes that have answered."""
+        """Number of processes that answered."""
         ...
 
     @property
@@ -41,7 +41,7 @@ class ServiceSample(ServiceCounters, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Questions to one leading archive within an interval."""
+    """Queries to one leading archive within an interval."""
 
     outcomes: Mapping[LookupOutcome, int] = field(default_factory=dict)
     """In studies."""
@@ -50,7 +50,7 @@ class Traffic:
     waiting: int = 0
     """Studies whose answer was waited for at its end; of several intervals the most."""
     breaker: BreakerState | None = None
-    """The state at its end, of several local AEs or intervals the worst; None where nothing was asked yet."""
+    """The state at its end, of several local AEs or intervals the worst; None if nothing was asked yet."""
 
     @property
     def studies(self) -> int:
@@ -59,7 +59,7 @@ class Traffic:
 
     @property
     def hit_rate(self) -> float | None:
-        """Share of the studies whose answer was remembered; None where none was looked up."""
+        """Share of studies answered from the cache; None if none was looked up."""
         return self.outcomes.get(LookupOutcome.HIT, 0) / self.studies if self.studies else None
 
     @property
@@ -68,7 +68,7 @@ class Traffic:
         return any(count < 0 for count in (*self.outcomes.values(), *self.latency.buckets))
 
     def plus(self, other: Traffic) -> Traffic:
-        """Of both intervals."""
+        """Sum of both intervals."""
         return Traffic(
             outcomes=Counter(self.outcomes) + Counter(other.outcomes),
             latency=self.latency.plus(other.latency),
@@ -90,7 +90,7 @@ class Requests:
         return self.answered < 0 or self.failed < 0
 
     def plus(self, other: Requests) -> Requests:
-        """Of both intervals."""
+        """Sum of both intervals."""
         return Requests(answered=self.answered + other.answered, failed=self.failed + other.failed)
 
 
@@ -108,7 +108,7 @@ class Interval:
 
     @property
     def is_known(self) -> bool:
-        """False: counters were lost with a process."""
+        """False if counters were lost with a process."""
         return self.seconds > 0
 
     def under_way(self, ae_title: AETitle) -> float | None:
@@ -136,8 +136,8 @@ class Interval:
 def between(before: ServiceSample, after: ServiceSample, *, seconds: float, ends_at: datetime) -> Interval:
     """The interval between two samples, which are ``seconds`` apart.
 
-    Counters begin anew with a configuration, so what came before it is lost. Where a process has come, gone or not
-    answered, the sum of all says nothing, and the interval is unknown.
+    A new configuration resets the counters, so earlier counts are lost. If a process started, ended or did not answer,
+    the sum is not meaningful, and the interval is unknown.
     """
     unknown = Interval(ends_at=ends_at, seconds=0)
     if (before.workers, before.worker_restarts) != (after.workers, after.worker_restarts):

@@ -1,4 +1,4 @@
-"""Overview of the archives that are asked: who asks each, and how it answers."""
+"""Overview of the archives that we query: our querying AEs, and the state of each archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcm4py_leading.service.leading.rules import LeadingRule
 
 
 class ArchiveState(enum.Enum):
-    """State of an archive at a glance."""
+    """State of an archive."""
 
     NOT_ASKED = "not-asked"
     """Nobody has asked it since the configuration was loaded."""
@@ -41,11 +41,11 @@ class QueryingAE:
     rules: tuple[LeadingRule, ...] = ()
     """The rules that make it ask; none of an archive behind us, and none where a rule is gone."""
     breaker: BreakerState | None = None
-    """None where it was not asked yet, and of archives behind us, which have none."""
+    """None if it was not asked yet, and of archives behind us, which have none."""
 
     @property
     def standing(self) -> ArchiveState:
-        """The state as this AE sees it."""
+        """The state of the archive for this AE."""
         if self.breaker in _BY_BREAKER:
             return _BY_BREAKER[self.breaker]
         if self.contact.is_failing:
@@ -68,7 +68,7 @@ class QueriedArchive:
 
     @property
     def standing(self) -> ArchiveState:
-        """The state as it is for the AE for which it is worst."""
+        """The worst state among our AEs."""
         return max((asker.standing for asker in self.askers), key=_BEST_FIRST.index)
 
 
@@ -135,7 +135,7 @@ def _behind(counts: ContactCounts) -> Iterator[QueriedArchive]:
 
 
 def _by_title(counts: ContactCounts, part: Part) -> Iterator[tuple[str, list[tuple[str, Contact]]]]:
-    """Each archive that plays the part, with the AEs that ask it."""
+    """Archives of a role, with the AEs that query them."""
     lines = sorted(line for line in counts.contacts if line.part == part.value)
     for title in sorted({line.ae_title for line in lines}):
         yield title, [(line.local_ae_title, counts.contacts[line]) for line in lines if line.ae_title == title]

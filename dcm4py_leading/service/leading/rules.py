@@ -1,4 +1,4 @@
-"""Rules by which AEs ask leading archives."""
+"""Rules that ask leading archives, by AE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.model.values import AETitle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadingRule:
-    """A rule that names a leading archive, as it stands for one AE."""
+    """A rule that names a leading archive, for one AE."""
 
     local_ae_title: AETitle
     leading_ae_title: AETitle
@@ -21,7 +21,7 @@ class LeadingRule:
 
 
 def leading_rules(rules: Mapping[AETitle, Iterable[CompiledRule]]) -> Iterator[LeadingRule]:
-    """The rules that ask, of each AE in the order in which they are looked at; one of the device comes with each AE."""
+    """The rules that ask, by AE in order of evaluation; a rule of the device is listed for each AE."""
     for local, compiled in rules.items():
         for rule in (item.rule for item in compiled):
             if (title := leading_of(rule)) is not None:

@@ -1,4 +1,4 @@
-"""Leading archives as the process that speaks HTTP tells of them."""
+"""View of the leading archives for the process that serves HTTP."""
 
 from __future__ import annotations
 

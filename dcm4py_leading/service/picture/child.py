@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def _limit() -> None:
-    """Bound this process before it looks at anything; it neither writes files nor dumps core."""
+    """Set the limits of this process before it reads anything; it cannot write files or dump core."""
     for kind, most in (
         (resource.RLIMIT_AS, PICTURE_MEMORY_BYTES),
         (resource.RLIMIT_CPU, PICTURE_CPU_SECONDS),
@@ -36,7 +36,7 @@ def _limit() -> None:
 
 
 def _picture(file: BinaryIO) -> bytes | str:
-    """The PNG, or why there is none."""
+    """The PNG, or the reason for its absence."""
     warnings.simplefilter("ignore")
     try:
         from dcm4py_leading.service.picture.drawing import NoPicture, draw_png

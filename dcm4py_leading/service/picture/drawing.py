@@ -70,7 +70,7 @@ def grey_or_rgb(frame: Any, ds: Dataset) -> Any:
 
 
 def _stretched(values: Any) -> Any:
-    """Values over all greys, but for the few that are far from the others."""
+    """Values scaled to all greys, without a few outliers."""
     low, high = np.percentile(values, (0.5, 99.5))
     if high <= low:
         low, high = float(values.min()), float(values.max()) + 1
@@ -78,7 +78,7 @@ def _stretched(values: Any) -> Any:
 
 
 def shrunk(image: Any) -> Any:
-    """The image with at most `PICTURE_PIXELS` each way; each of its pixels is the mean of those that it stands for."""
+    """The image reduced to at most `PICTURE_PIXELS` in each direction, by averaging pixels."""
     step = -(-max(image.shape[:2]) // PICTURE_PIXELS)
     if step == 1:
         return image

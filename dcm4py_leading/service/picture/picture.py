@@ -1,7 +1,7 @@
 """A picture of a study: of the middle image of its first series of images.
 
-Decoders take what others have made, so a child process runs them, with bounds of memory and time: what is too much for
-it, or ends it, ends nothing else.
+Decoders read data of others, so a child process runs them, with limits of memory and time: a crash or an overload ends
+only the child.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Picture:
     why_not: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
 
@@ -66,7 +66,7 @@ def picture(runtime: Runtime, ae_title: str, study_instance_uid: str) -> Picture
 
 
 def middle_image(stored: Sequence[IndexedInstance]) -> IndexedInstance | None:
-    """Of the first series with images, that in the middle as they came."""
+    """The middle image of the first series with images, in order of storage."""
     for _, of_series in groupby(stored, key=lambda one: one.series_instance_uid):
         images = [one for one in of_series if _is_image(one.sop_class_uid)]
         if images:
@@ -75,7 +75,7 @@ def middle_image(stored: Sequence[IndexedInstance]) -> IndexedInstance | None:
 
 
 def _is_image(sop_class_uid: str) -> bool:
-    """By the name that PS3.6 Annex A has for the class; a private one may be one."""
+    """True if the SOP class is an image by its name in PS3.6 Annex A, or is private."""
     name = UID(sop_class_uid).name
     return "Image Storage" in name or name in (sop_class_uid, "RT Dose Storage")
 
@@ -111,7 +111,7 @@ def _reason(child: subprocess.CompletedProcess[bytes]) -> str:
     try:
         return str(json.loads(child.stdout)["why_not"])
     except (ValueError, KeyError, TypeError):
-        pass  # it did not come so far as to say it
+        pass  # it ended before it could give a reason
     if child.returncode < 0:
         return f"the decoder was ended by signal {-child.returncode}: the image is broken, or too large"
     return f"the decoder failed with exit code {child.returncode}"

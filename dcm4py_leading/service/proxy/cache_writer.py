@@ -26,7 +26,7 @@ _PATIENCE = 5.0
 """Seconds that a delivery waits for the disk before the study is not kept."""
 
 StateOfStudy = Callable[[], StudyState | None]
-"""Asks the archive what it has of the study; None where that cannot be told."""
+"""Asks the archive what it has of the study; None if that cannot be told."""
 
 
 class CachingStream:

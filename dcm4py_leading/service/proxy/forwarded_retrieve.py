@@ -97,7 +97,7 @@ class ForwardedRetrieve:
         self.studies = studies
         self._asked = asked
         self.carry: PumpedRetrieve | None = None
-        """Means by which who sends gets the objects; None where they come by themselves."""
+        """Means by which who sends gets the objects; None if they come by themselves."""
         self._patience = patience
         self._changed = threading.Condition(threading.RLock())
         self._waiting: deque[ArrivedObject] = deque()
@@ -255,7 +255,7 @@ class ForwardedRetrieve:
     def _next(self) -> ArrivedObject | None:
         """The next object; None at the end, or if the client no longer waits."""
         if self.carry is not None:
-            self._last_progress = time.monotonic()  # until now nobody listened
+            self._last_progress = time.monotonic()  # until now nobody read objects
         while True:
             with self._changed:
                 left = _LOOK
@@ -298,14 +298,14 @@ class ForwardedRetrieve:
 
     @property
     def has_all(self) -> bool:
-        """True if the other archive has sent all, as far as it tells, and all of it was taken out."""
+        """True if the other archive has sent all objects, by its own counts, and all were read."""
         with self._changed:
             is_over = self._has_ended and not self._is_closed and not self._is_given_up
             return is_over and self._failure is None and not self._missing and not self._waiting
 
     @property
     def is_closed(self) -> bool:
-        """True if nobody wants the objects any more."""
+        """True if the objects are no longer wanted."""
         return self._is_closed
 
     def remaining(self, ended: int) -> int:

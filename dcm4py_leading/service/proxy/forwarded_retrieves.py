@@ -31,7 +31,7 @@ class WaitingRetrieve(NamedTuple):
     originator: str
     message_id: int
     asked: str = ""
-    """The same for retrieves of the same objects; empty where that is not known."""
+    """The same for retrieves of the same objects; empty if that is not known."""
 
 
 class PeerRetrieves(NamedTuple):
@@ -59,15 +59,15 @@ class PeerWorkers(Protocol):
         ...
 
     def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
-        """As `ForwardedRetrieve.claim`; False where there is no such retrieve."""
+        """Like `ForwardedRetrieve.claim`; False without such a retrieve."""
         ...
 
     def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
-        """As `ForwardedRetrieve.offer`; None where there is no such retrieve."""
+        """Like `ForwardedRetrieve.offer`; None without such a retrieve."""
         ...
 
     def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
-        """As `ForwardedRetrieve.refuse`, where there is such a retrieve."""
+        """Like `ForwardedRetrieve.refuse`, if there is such a retrieve."""
         ...
 
 
@@ -84,11 +84,11 @@ class NoPeerWorkers:
         return PeerRetrieves()
 
     def claim(self, waiting: WaitingRetrieve, sop_instance_uid: str) -> bool:
-        """Nobody there."""
+        """Always False."""
         return False
 
     def offer(self, waiting: WaitingRetrieve, arrived: ArrivedObject, *, is_claimed: bool = False) -> bool | None:
-        """Nobody to offer to."""
+        """Always None."""
         return None
 
     def refuse(self, waiting: WaitingRetrieve, sop_instance_uid: str, reason: str) -> None:
@@ -205,7 +205,7 @@ class ForwardedRetrieves:
         return self._elsewhere.offer(waiting, arrived)
 
     def claim_here(self, originator: str, message_id: int, sop_instance_uid: str) -> bool:
-        """As `ForwardedRetrieve.claim`; False where there is no such retrieve in this process."""
+        """As `ForwardedRetrieve.claim`; False if there is no such retrieve in this process."""
         found = self._named(originator, message_id)
         return found is not None and found.claim(sop_instance_uid)
 

@@ -176,7 +176,7 @@ class _SequentialStream:
         return max(sum(part.remaining(0) for part in self._parts) + to_come - ended, 0)
 
     def left(self, ended: int) -> int:
-        """Number of objects left (see `sub_operations.Stream`): archives not asked yet tell what they have."""
+        """Number of objects left (see `sub_operations.Stream`): queries archives that were not asked yet."""
         left = sum(part.left(0) for part in self._parts) + len(self._missing) - ended
         for upstream, known in self._waiting:
             if not self._wanted:

@@ -41,5 +41,5 @@ class StoreArchive(Protocol):
 OpenStoreArchive = Callable[[ApplicationEntity, AETitle, Sequence[StoreContext]], StoreArchive]
 """Makes the archive of that title ready for objects that an AE of ours sends in these contexts.
 
-Raises ArchiveUnavailable where the directory does not have it.
+Raises ArchiveUnavailable if the directory does not have it.
 """

@@ -115,7 +115,7 @@ class BytewiseCoercion:
         """``rework`` coerces a decoded data set.
 
         ``memo`` has outcomes of other retrieves, by ``whose`` they are: for all that is the same in a configuration.
-        ``answer`` answers what was asked for them.
+        ``answer`` answers their questions.
         """
         self._rework = rework
         self._memo = memo
@@ -138,7 +138,7 @@ class BytewiseCoercion:
     ) -> SplicedDataSet:
         """Outcome for the object. Raises NeedsDecoding, CoercionFailed, StorageUnavailable.
 
-        ``kept`` is what the index has of the object, None where it is not here.
+        ``kept`` is what the index has of the object, None if it is not here.
         """
         rules = self._rules_of.get(id(selection)) or self._rules(selection)
         upper: tuple[bytes, ...] = ()
@@ -214,7 +214,7 @@ class BytewiseCoercion:
         key = (id(spans), id(own_spans), id(relevant))
         of_layout = self._layout_plans.get(key)
         if of_layout is None:
-            of_layout = LayoutPlans(spans, own_spans, relevant)  # it keeps alive what its key names
+            of_layout = LayoutPlans(spans, own_spans, relevant)  # it keeps the objects of its key alive
             put_flushing(self._layout_plans, key, of_layout, _MAX_LAYOUTS)
         if len(of_layout.plans) < _MAX_REMEMBERED:
             of_layout.plans[of_layout.key(cut, own)] = plan
@@ -253,7 +253,7 @@ class BytewiseCoercion:
                 outcome = self._once_for_all(part[0], part[1], encoding, kept, rules)
                 if rules.is_repeatable:
                     put_flushing(self._outcomes, key, outcome, _MAX_REMEMBERED)
-            if not outcome.changes_character_set:  # which concerns what is not in that part
+            if not outcome.changes_character_set:  # which concerns elements outside of that part
                 return outcome
         elif kept is None:
             return self._once_for_all(cut, None, encoding, None, rules)

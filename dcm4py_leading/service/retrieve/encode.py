@@ -42,7 +42,7 @@ class PreparedObject:
     """Octets of the data set."""
     source: Iterator[Sequence[Buffer]] | None
     mapped: Callable[[], Iterator[Sequence[Buffer]]] | None = None
-    """The same as maps of a file, of which only the system may look at the octets; None where there are none."""
+    """The same as maps of a file, of which only the system may look at the octets; None if there are none."""
     release: Callable[[], None] = lambda: None
     """Lets go of what the bytes come from."""
     is_transcoded: bool = False

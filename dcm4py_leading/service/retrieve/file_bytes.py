@@ -134,7 +134,7 @@ class FileBytes:
         return content
 
     def batches(self, pieces: Sequence[Buffer], rest: int) -> Batches:
-        """Batches, of which what is not in memory is read piece by piece (see `ObjectBytes`)."""
+        """Batches; parts that are not in memory are read piece by piece (see `ObjectBytes`)."""
         if self.is_in_memory:
             return iter(([*pieces, self.view[rest:]],))
         return self._batches_read(pieces, rest)
@@ -157,7 +157,7 @@ class FileBytes:
             yield first
 
     def batches_for_system(self, pieces: Sequence[Buffer], rest: int) -> Batches:
-        """Batches, of which what is not in memory is a map of the file (see `ObjectBytes`)."""
+        """Batches; the part that is not in memory is a map of the file (see `ObjectBytes`)."""
         assert self._descriptor is not None
         first, at = [*pieces, self.view[rest:]], max(len(self.view), rest)
         while at < self.size:
@@ -177,7 +177,7 @@ class FileBytes:
             part = memoryview(window)[before:]
             at += len(part)
             if at < self.size and (sum(map(len, first)) + len(part)) & 1:
-                # Fragments have an even length (PS3.8 E.1): nobody has to take the last octet off a map.
+                # Fragments have an even length (PS3.8 E.1): so the last octet never has to be split off a map.
                 part, at = part[:-1], at - 1
             yield [*first, part]
             first = []
@@ -232,7 +232,7 @@ def _memory(size: int) -> memoryview:
 
 
 def read_stored(file: BinaryIO) -> tuple[memoryview, int]:
-    """The whole of such a file, and where its data set begins. Raises StorageUnavailable."""
+    """Read the whole file; also return the offset of its data set. Raises StorageUnavailable."""
     try:
         file.seek(0)
         view = memoryview(file.read())

@@ -71,7 +71,7 @@ def applied_rules(selection: Selection) -> AppliedRules:
 def relevant_tags(
     rules: AppliedRules, always: Set[int], upper: tuple[bytes, ...], own: tuple[int, ...]
 ) -> RelevantTags:
-    """The tags for objects of which the index has these levels, and ``own`` for the instance. Raises NeedsDecoding."""
+    """The tags for objects with these levels in the index, and ``own`` for the instance. Raises NeedsDecoding."""
     above = {tag for attributes in upper for tag in scan(attributes, EXPLICIT_LITTLE)[0]}
     grouped = {tag for group in IDENTIFIER_GROUPS if group[0] in above for tag in group}
     edited = frozenset().union(*map(edited_tags, upper))  # removed attributes are not there

@@ -74,7 +74,7 @@ class WholeObject:
         return element is not None and not isinstance(element.value, tuple) and not len(element.value)
 
     def text(self, tag: int) -> str:
-        """The value of a UID; empty where there is none."""
+        """The value of a UID; empty if there is none."""
         element = self.elements.get(tag)
         if element is None or isinstance(element.value, tuple):
             return ""

@@ -1,4 +1,4 @@
-"""Export of objects to another AE, and its outcome."""
+"""Export of objects to another AE: request and outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Export:
 
     @property
     def keys(self) -> RetrieveKeys:
-        """Keys that a C-MOVE would ask for."""
+        """Keys of an equal C-MOVE."""
         level = Level.STUDY if self.series_instance_uid is None else Level.SERIES
         return RetrieveKeys(
             level=Level.IMAGE if self.sop_instance_uids else level,
@@ -39,18 +39,18 @@ class Export:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Export out of what `to_json` made."""
+        """Parse the JSON of `to_json`."""
         return cls(**{**value, "sop_instance_uids": tuple(value["sop_instance_uids"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOutcome:
-    """Number of objects that the destination took; nothing of all where there is nothing to send."""
+    """Counts of delivered and failed objects; all zero if there was nothing to send."""
 
     completed: int = 0
     warning: int = 0
@@ -66,20 +66,20 @@ class ExportOutcome:
     """The failed ones, where they are here and at most `SENT_AGAIN_OBJECTS`, and so can be sent again."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Outcome out of what `to_json` made."""
+        """Parse the JSON of `to_json`."""
         lists = {name: tuple(value[name]) for name in ("failures", "failed_sop_instance_uids")}
         return cls(**{**value, **lists})
 
 
 def parties(runtime: Runtime, wanted: Export) -> tuple[ApplicationEntity, RemoteAE]:
-    """AE of ours that sends, and the destination.
+    """Our sending AE, and the destination.
 
-    Raises EditRefused where there is no such AE or it may not be sent there, ConfigUnavailable.
+    Raises EditRefused if an AE does not exist or is not an accepted destination, ConfigUnavailable.
     """
     ae = runtime.device.application_entity(wanted.ae_title)
     if ae is None or not ae.installed:

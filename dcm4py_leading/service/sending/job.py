@@ -20,23 +20,23 @@ _ID_BYTES = 9
 
 
 class Sender(Protocol):
-    """The service as a job uses it, whatever process sends."""
+    """Port to the process that sends."""
 
     def send(self, sending_id: str, wanted: Export) -> ExportOutcome:
-        """Send stored objects, and wait for the end. Raises EditRefused, ConfigUnavailable, StatusError."""
+        """Send stored objects and wait. Raises EditRefused, ConfigUnavailable, StatusError."""
         ...
 
     def reached(self, sending_id: str) -> SendProgress | None:
-        """Point that it has reached; None where it is not under way."""
+        """Progress of an export; None if not running."""
         ...
 
     def cancel_sending(self, sending_id: str) -> None:
-        """Let it end, if it is under way."""
+        """Cancel an export, if running."""
         ...
 
 
 def start_sending(jobs: Jobs, sender: Sender, wanted: Export) -> str:
-    """Begin a job that sends it; its ID. Raises TooManyJobs."""
+    """Start a job for an export and return its ID. Raises TooManyJobs."""
     return jobs.start(KIND, _subject(wanted), wanted.author, lambda handle: _send(sender, wanted, handle))
 
 
@@ -74,7 +74,7 @@ def _send(sender: Sender, wanted: Export, handle: Handle) -> Mapping[str, Any]:
 
 
 def _outcome(sender: Sender, wanted: Export, handle: Handle) -> ExportOutcome:
-    """Let it be sent, by another thread, and tell on the way how far it is."""
+    """Send in another thread, and report progress."""
     sending_id = secrets.token_urlsafe(_ID_BYTES)
     outcome: Future[ExportOutcome] = Future()
 
@@ -98,7 +98,7 @@ def _outcome(sender: Sender, wanted: Export, handle: Handle) -> ExportOutcome:
 
 
 def _is_done(outcome: Future[ExportOutcome]) -> bool:
-    """True if it is, or comes to be before one has to look again."""
+    """Wait for the end until the next progress check; True if ended."""
     try:
         outcome.exception(_ASK_SECONDS)
     except TimeoutError:
@@ -107,7 +107,7 @@ def _is_done(outcome: Future[ExportOutcome]) -> bool:
 
 
 def _tell(handle: Handle, failures: Sequence[str], told: int) -> int:
-    """Tell the problems that are new; number of those that are told."""
+    """Report new problems; return the number of all reported problems."""
     for text in failures[told:]:
         handle.problem(text)
     return max(told, len(failures))

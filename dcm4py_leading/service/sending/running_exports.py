@@ -1,4 +1,4 @@
-"""Exports under way in one process: how far each is, and its end on command."""
+"""Running exports of one process: progress and cancellation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendProgress:
-    """Point that an export has reached."""
+    """Progress of an export."""
 
     done: int = 0
     """Number of objects that are through, failed ones included."""
@@ -29,17 +29,17 @@ class SendProgress:
     """Object and reason of the first `JOB_PROBLEMS` that failed."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Point out of what `to_json` made."""
+        """Parse the JSON of `to_json`."""
         return cls(**{**value, "failures": tuple(value["failures"])})
 
 
 class RunningExport:
-    """One export under way. Safe under threads."""
+    """One running export. Safe under threads."""
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
@@ -48,12 +48,12 @@ class RunningExport:
         self._failures: list[str] = []
 
     def cancel(self) -> None:
-        """Let it end after the object that is on its way."""
+        """Cancel the export after the current object."""
         self._cancelled.set()
 
     @property
     def is_cancelled(self) -> bool:
-        """True if it is to end."""
+        """True if cancelled."""
         return self._cancelled.is_set()
 
     @property
@@ -62,24 +62,24 @@ class RunningExport:
         return tuple(self._failures)
 
     def on_progress(self, tally: SubOperationTally) -> None:
-        """One object more is through (see `service.retrieve.sub_operations.deliver`)."""
+        """Count an ended object (see `service.retrieve.sub_operations.deliver`)."""
         self._tally = tally
 
     def on_failure(self, obj: RetrievedObject, reason: str) -> None:
-        """One object more has failed (see `service.retrieve.sub_operations.deliver`)."""
+        """Record a failed object (see `service.retrieve.sub_operations.deliver`)."""
         with self._lock:
             if len(self._failures) < JOB_PROBLEMS:
                 self._failures.append(f"{_name_of(obj)}: {reason}")
 
     def reached(self) -> SendProgress:
-        """Point that it has reached."""
+        """The current progress."""
         tally = self._tally
         of = tally.ended + tally.remaining
         return SendProgress(done=tally.ended, of=of or None, failed=tally.failed, failures=self.failures)
 
 
 class RunningExports:
-    """All of one process that can be asked for, by ID. Safe under threads."""
+    """The running exports of one process, by ID. Safe under threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class RunningExports:
 
     @contextmanager
     def begin(self, sending_id: str) -> Iterator[RunningExport]:
-        """One that is under way inside the block."""
+        """Register an export inside the block."""
         sending = RunningExport()
         with self._lock:
             self._under_way[sending_id] = sending
@@ -98,13 +98,13 @@ class RunningExports:
                 del self._under_way[sending_id]
 
     def get(self, sending_id: str) -> RunningExport | None:
-        """The one of that ID, if it is under way here."""
+        """The export of an ID, if it runs in this process."""
         with self._lock:
             return self._under_way.get(sending_id)
 
 
 def _name_of(obj: RetrievedObject) -> str:
-    """Name of an object for people, without patient data."""
+    """Name of an object for display, without patient data."""
     if not obj.sop_instance_uid:
         return "an object"
     kind = foreign(UID(obj.sop_class_uid).name) if obj.sop_class_uid else "instance"

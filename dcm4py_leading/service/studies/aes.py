@@ -21,12 +21,12 @@ class StudiesAE:
     ae_title: str
     description: str
     archives: tuple[str, ...]
-    """Archives that it stands in front of, and asks about studies; none where it has its studies here."""
+    """Archives that it stands in front of, and asks about studies; none if it has its studies here."""
     may_delete: bool
     """True if dcmAllowDeleteStudyPermanently lets studies be deleted, and they are here."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
     @classmethod

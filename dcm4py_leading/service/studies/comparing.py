@@ -1,6 +1,6 @@
-"""Comparison of a study: as the archive has it, as leading archives say it is, and as one AE gets it.
+"""Comparison of the values of a study: in the archive, in leading archives, and as delivered to one AE.
 
-The last is what `service.explain` makes of the first stored object, so it tells what a retrieve does.
+The delivered values are those of `service.explain` for the first stored object, as in a retrieve.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _NEVER_SHOWN = QUERY_CONTROL_ATTRIBUTES | {SPECIFIC_CHARACTER_SET, ORIGINAL_ATTR
 def three_values(
     runtime: Runtime, ae_title: str, study_instance_uid: str, receiver: str, receivers: Sequence[str]
 ) -> ThreeValues:
-    """The values of a study, with ``receiver`` as the AE that gets it.
+    """The values of a study, with ``receiver`` as the receiving AE.
 
-    Without one it is the first of ``receivers`` for which a leading archive decides, else the first of them. Raises
-    what `service.explain.explain_study` raises.
+    Default is the first of ``receivers`` for which a leading archive decides, else the first one. Raises the errors of
+    `service.explain.explain_study`.
     """
     ae = runtime.device.application_entity(ae_title)
     if ae is None or not ae.installed:
@@ -101,7 +101,7 @@ _Step = tuple[LeadingStep, LeadingAnswer, str, bool]
 def _leading_archives(
     runtime: Runtime, ae: ApplicationEntity, uid: UID, trace: Trace
 ) -> tuple[list[LeadingArchive], list[_Step]]:
-    """The leading archives that the AE's rules name, each with what it says, those first that decide."""
+    """The leading archives of the AE's rules with their answers, those that decide first."""
     applied = [(done.rule, done.step) for done in trace.executed if isinstance(done.step, LeadingStep)]
     named = leading_steps(delivery_rules(runtime, ae))
     says: list[LeadingArchive] = []
@@ -132,7 +132,7 @@ def _leading_archives(
 
 
 def _edits(runtime: Runtime, uid: UID) -> tuple[dict[int, str], bool]:
-    """The attributes that were edited here and when, and whether the study is here at all."""
+    """The attributes edited here, with the time, and if the study is stored here."""
     instances = runtime.index.instances(RetrieveKeys(level=Level.STUDY, study_instance_uids=(uid,)))
     if not instances:
         return {}, False
@@ -168,7 +168,7 @@ def _attributes(
 
 
 def _decided(row: AttributeValues, trace: Trace) -> AttributeValues:
-    """The row with what decided over its delivered value."""
+    """The row with the source of its delivered value."""
     for done in reversed(trace.executed):
         if any(change.path[0] == row.tag for change in done.changes):
             asked = done.step.leading_cfind_scp if isinstance(done.step, LeadingStep) else ""

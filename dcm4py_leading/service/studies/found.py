@@ -74,7 +74,7 @@ class StudyPage:
 
     studies: tuple[FoundStudy, ...]
     next: str | None = None
-    """Where the next page begins; None where there is none.
+    """Where the next page begins; None if there is none.
 
     A page may be short, or empty, although another one follows: so many studies were looked at, and no more.
     """
@@ -83,11 +83,11 @@ class StudyPage:
 
     @property
     def back_to(self) -> str:
-        """Study Date (VR DA) down to which studies were looked at; empty where it was all, or the rest has no date."""
+        """Study Date (VR DA) back to which studies were searched; empty after all, or if the rest has no date."""
         return (self.next or "").partition(".")[0]
 
     def to_json(self) -> Json:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         return asdict(self)
 
     @classmethod
@@ -102,7 +102,7 @@ def study_from_json(value: Mapping[str, Any]) -> FoundStudy:
 
 
 def text_of(attributes: Json, keyword: str) -> str:
-    """An attribute of the DICOM JSON Model as text, its values parted by a backslash; empty where there is none."""
+    """An attribute of the DICOM JSON Model as text, its values parted by a backslash; empty if there is none."""
     return element_text(attributes.get(f"{tag_for_keyword(keyword):08X}", {}))
 
 

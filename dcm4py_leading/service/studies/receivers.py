@@ -25,7 +25,7 @@ _OVERRIDING = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedReceivers:
-    """AEs to which a rule delivers the values of a leading archive, where that has any."""
+    """AEs to which a rule delivers the values of a leading archive."""
 
     rule: str
     """Its cn."""
@@ -62,8 +62,8 @@ def led_receivers(
 ) -> tuple[LedReceivers, ...]:
     """Groups of ``receivers``, for the first object of a study with these attributes.
 
-    With ``changed`` only by rules that take one of these attributes from the leading archive. A rule of which it
-    cannot be told whether it applies counts as one that does not.
+    With ``changed``, only for rules that take one of these attributes from the leading archive. A rule whose conditions
+    cannot be evaluated counts as not applicable.
     """
     rules = delivery_rules(runtime, ae)
     if not any(leading_steps(rules)):

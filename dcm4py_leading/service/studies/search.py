@@ -1,6 +1,6 @@
-"""The search for studies, and what is in one: as a C-FIND matches, with the values that the archive has.
+"""Search for studies, and their series and instances: matched as in a C-FIND, with the values of the archive.
 
-An AE in front of other archives is asked as its clients ask it. These give no pages: what comes first is shown.
+Archives behind the AE are queried as for its clients. They do not support pages: only the first matches are shown.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def find_studies(runtime: Runtime, wanted: StudySearch) -> StudyPage:
 
 
 def study(runtime: Runtime, ae_title: str, study_instance_uid: str) -> FoundStudy | None:
-    """One study, with all attributes that the index keeps, or would keep. None where no archive of the AE has it.
+    """One study, with all attributes of the index filters. None if no archive of the AE has it.
 
     Raises UnknownAE, IndexUnavailable, ArchiveUnavailable, CoercionFailed.
     """
@@ -129,7 +129,7 @@ def instances(
 
 
 def own_ae(runtime: Runtime, title: str) -> ApplicationEntity:
-    """The AE of ours of that title. Raises UnknownAE."""
+    """Our AE of a title. Raises UnknownAE."""
     ae = runtime.device.application_entity(title)
     if ae is None or not ae.installed:
         raise UnknownAE(f"AE {word(title)} is none of device {runtime.device.device_name}")
@@ -139,7 +139,7 @@ def own_ae(runtime: Runtime, title: str) -> ApplicationEntity:
 def _below(
     runtime: Runtime, ae_title: str, level: Level, keys: Mapping[str, str], told: Sequence[str], most: int
 ) -> list[tuple[str, Json]]:
-    """UID and attributes of what an entity has at ``level``, from the first archive that has any."""
+    """UIDs and attributes at ``level`` below an entity, from the first archive that has any."""
     ae = own_ae(runtime, ae_title)
     if not _are_uids(keys) or runtime.hides_everything(ae):
         return []
@@ -152,7 +152,7 @@ def _below(
 
 
 def _asked(ae: ApplicationEntity, level: Level, keys: Mapping[str, str], told: Collection[str]) -> ArchiveQuery:
-    """The question. Raises IdentifierMismatch."""
+    """Make the query. Raises IdentifierMismatch."""
     identifier = Dataset()
     identifier.SpecificCharacterSet = "ISO_IR 192"
     identifier.QueryRetrieveLevel = level.value
@@ -175,7 +175,7 @@ def _asked(ae: ApplicationEntity, level: Level, keys: Mapping[str, str], told: C
 
 
 def _wish(identifier: Dataset, tags: Collection[int]) -> None:
-    """Let these attributes be told too."""
+    """Add return keys."""
     for tag in tags:
         if tag not in identifier and not tag >> 16 & 1:
             vr = dictionary_VR(tag).split(" or ")[0]
@@ -191,7 +191,7 @@ def _matches(archive: QueryArchive, asked: ArchiveQuery) -> Iterator[Match]:
 
 
 def _entities(archive: QueryArchive, asked: ArchiveQuery, uids: Mapping[str, str]) -> Iterator[Match]:
-    """Matches of the entities that were asked for by their UIDs: another archive may answer with what it likes."""
+    """Matches with the requested UIDs, as another archive may return others."""
     for match in _matches(archive, asked):
         ds = match.attributes
         if all(str(ds.get(keyword, "") or uid) == uid for keyword, uid in uids.items()):
@@ -203,7 +203,7 @@ def _are_uids(uids: Mapping[str, str]) -> bool:
 
 
 def _with_origin(runtime: Runtime, ae: ApplicationEntity, matches: Sequence[Match]) -> list[FoundStudy]:
-    """The studies, each with the archive that has it: the one here wherever it has it, and may answer for the AE."""
+    """The studies, each with its archive; the local archive is preferred if it may answer for the AE."""
     others = "" if not ae.settings.spanning_cfind_scps else ", ".join(ae.settings.spanning_cfind_scps)
     studies = [_study(match, others) for match in matches]
     if not others or ae.settings.spanning_cfind_scp_policy is SpanningPolicy.REPLACE:
@@ -231,7 +231,7 @@ def _json(ds: Dataset) -> Json:
 
 
 def _position(token: str | None) -> Position | None:
-    """Position out of what `_token` made. Raises IdentifierMismatch."""
+    """Parse the position of `_token`. Raises IdentifierMismatch."""
     if token is None:
         return None
     found = re.fullmatch(r"([0-9]{8})?\.([0-9]{1,18})", token)
@@ -245,7 +245,7 @@ def _token(position: Position) -> str:
 
 
 def _number(text: str) -> tuple[int, str]:
-    """A sort key: numbers by their value, before what is none."""
+    """Sort key: numbers by value, then other texts."""
     try:
         return (int(text), "")
     except ValueError:

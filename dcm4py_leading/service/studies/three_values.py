@@ -1,4 +1,4 @@
-"""Values of each attribute of a study: the archive's, the leading archive's, and what an AE gets."""
+"""Values of each attribute of a study: in the archive, in the leading archive, and as delivered to an AE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dcm4py_leading.service.studies.receivers import LedReceivers
 
 
 class ValueSource(enum.Enum):
-    """Where the delivered value of an attribute comes from."""
+    """Source of the delivered value of an attribute."""
 
     ARCHIVE = "archive"
     """From the index; or it is the same there and in the stored object."""
@@ -31,7 +31,7 @@ class LeadingArchive:
     outcome: str
     """A `leading.outcome.LookupOutcome`."""
     failure: str
-    """Why there is no answer; empty where there is one."""
+    """Why there is no answer; empty if there is one."""
     is_known: bool
     """True if it has the study."""
     rule: str
@@ -41,13 +41,13 @@ class LeadingArchive:
 
     @property
     def is_last_known(self) -> bool:
-        """True if it gives no answer now, and this is the last one that it gave."""
+        """True if it gives no answer now, and this is its last known answer."""
         return self.outcome == LookupOutcome.STALE_SERVED.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeValues:
-    """One attribute; values are texts to be looked at, None where there is none."""
+    """One attribute; values are texts for display, None if absent."""
 
     tag: int
     keyword: str
@@ -68,12 +68,12 @@ class AttributeValues:
     """AE title of the leading archive that has the last word, so that an edit here does not reach the receiver."""
     overriding_rule: str = ""
     edited_at: str = ""
-    """DT of the last edit here; empty where it was not edited."""
+    """DT of the last edit here; empty if it was not edited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsideredRule:
-    """A rule for what the AE delivers, and what decided whether it applies."""
+    """A rule for delivered objects, and the condition that decided if it applies."""
 
     cn: str
     decided_by: str
@@ -83,7 +83,7 @@ class ConsideredRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreeValues:
-    """A study as the archive has it, as leading archives say it is, and as one AE gets it."""
+    """Values of a study in the archive, in leading archives, and as delivered to one AE."""
 
     ae_title: str
     receiver: str
@@ -94,11 +94,11 @@ class ThreeValues:
     rules: tuple[ConsideredRule, ...]
     led: tuple[LedReceivers, ...]
     failure: str
-    """Why the receiver gets nothing; empty where it does."""
+    """Why the receiver gets nothing; empty if it does."""
     notes: tuple[str, ...]
 
     def to_json(self) -> Any:
-        """As it passes between processes."""
+        """As JSON, for other processes."""
         told = asdict(self)
         for attribute in told["attributes"]:
             attribute["decider"] = attribute["decider"].value

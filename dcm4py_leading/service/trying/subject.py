@@ -56,7 +56,7 @@ class Subject:
     notes: tuple[str, ...] = ()
 
     def explained(self, basis: Basis) -> Explanation:
-        """The explanation of what becomes of it; ``ds`` is changed. Raises WrongQuestion, SubOperationFailed."""
+        """Explain its coercion; ``ds`` is changed. Raises WrongQuestion, SubOperationFailed."""
         explanation = explain(self.ds, self.wanted, basis, indexed=self.indexed)
         return replace(explanation, notes=(*self.notes, *explanation.notes))
 
@@ -72,9 +72,9 @@ def explain_study(
 def stored_subject(
     runtime: Runtime, basis: Basis, wanted: ExplainedMessage, study_instance_uid: str, sop_instance_uid: str = ""
 ) -> Subject:
-    """The instance of a study, the first where none is named; of a query, what is answered about either.
+    """The named instance of a study, by default the first; for a query, the answer about study or instance.
 
-    On a retrieve, what counts of the index's attributes goes into it first, as when it is delivered. Raises
+    For a retrieve, the index's attributes are merged first, as for a delivery. Raises
     WrongQuestion, StudyNotStored, SubOperationFailed, IndexUnavailable, StorageUnavailable.
     """
     if wanted.dimse not in (Dimse.C_STORE_RQ, Dimse.C_FIND_RSP):
@@ -123,7 +123,7 @@ def _stored(runtime: Runtime, instance: IndexedInstance, wanted: ExplainedMessag
 def _subject_elsewhere(runtime: Runtime, uid: UID, wanted: ExplainedMessage, basis: Basis) -> Subject:
     """A study that is not here: what the archives behind the AE tell of it by C-FIND.
 
-    Raises StudyNotStored, and ArchiveUnavailable where nobody could be asked.
+    Raises StudyNotStored, and ArchiveUnavailable if no archive answered.
     """
     ae, _ = local_ae_of(wanted, basis.device)
     archives = _elsewhere(runtime, ae, wanted.dimse)
@@ -167,7 +167,7 @@ def _first_match(
 ) -> tuple[Match | None, str, list[str]]:
     """Match of the first archive that has the study, which archive that is, and why others gave no answer.
 
-    Raises ArchiveUnavailable where none did.
+    Raises ArchiveUnavailable if no archive answered.
     """
     silent: list[str] = []
     failure: ArchiveUnavailable | None = None

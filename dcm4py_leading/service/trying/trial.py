@@ -1,4 +1,4 @@
-"""Trials of rules: those in force, or those of a configuration that is not saved yet, on one object."""
+"""Trial of rules on one object: the rules in force, or those of a configuration that is not saved yet."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AnswerSource(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One trial, as it is asked for."""
+    """Request for a trial."""
 
     message: Mapping[str, str]
     """Parameters of `service.explain.parse_message`."""
@@ -73,7 +73,7 @@ class TrialResult:
 
 
 def try_rules(runtime: Runtime, trial: Trial, basis: Basis) -> TrialResult:
-    """Apply the rules of ``basis`` to the object. Nothing is stored or delivered.
+    """Apply the rules of ``basis`` to the object, without storing or delivering it.
 
     Raises WrongQuestion, StudyNotStored, DocumentInvalid, StatusError.
     """
@@ -99,7 +99,7 @@ def _subject(runtime: Runtime, trial: Trial, wanted: ExplainedMessage, basis: Ba
 
 @contextmanager
 def _answering(subject: Subject, trial: Trial, basis: Basis) -> Iterator[Basis]:
-    """The basis with a leading archive that answers as is assumed, if that is wanted."""
+    """The basis, if requested with a leading archive that gives the assumed answer."""
     if trial.leading is not AnswerSource.ASSUME:
         yield basis
         return

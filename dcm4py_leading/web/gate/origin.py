@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dcm4py_leading.log import Repeated
+from dcm4py_leading.web.gate import cors
 from dcm4py_leading.web.http.addresses import PublicUrl
 from dcm4py_leading.web.http.answers import PAGES, refusal
 
@@ -33,9 +34,20 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::[0-9]{0,5})?", re.ASCII | re.I
 class OwnOrigin:
     """ASGI middleware that answers 421 to a Host that is not ours, and 403 to a page of another site."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = (), public_url: PublicUrl | None = None) -> None:
-        """``hosts`` are names by which the service is asked, besides localhost, this machine's name and addresses."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str] = (),
+        public_url: PublicUrl | None = None,
+        cors_origins: Collection[str] = (),
+    ) -> None:
+        """``hosts`` are names by which the service is asked, besides localhost, this machine's name and addresses.
+
+        Pages at ``cors_origins`` may read DICOMweb.
+        """
         self._app = app
+        self._cors_origins = frozenset(cors_origins)
         self._public_url = public_url
         own = socket.gethostname()
         names = {*hosts, "localhost", own, own.partition(".")[0]}
@@ -54,6 +66,10 @@ class OwnOrigin:
                     "HTTP: a request for host %.80r was refused: if the service has that name, say --http-host", host
                 )
                 await refusal(Request(scope), 421, "not a name of this service; see --http-host")(scope, receive, send)
+                return
+            if origin is not None and cors.is_admitted(scope, headers, self._cors_origins):
+                app: ASGIApp = cors.preflight(origin) if scope["method"] == "OPTIONS" else self._app
+                await app(scope, receive, cors.readable(send, origin))
                 return
             if not (self._is_own_page(scope["scheme"], headers, host) or _is_link(scope, headers)):
                 self._refused.warning("HTTP: a request of a web page of another site was refused: %.80r", origin or "")

@@ -17,10 +17,9 @@ from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
-from dcm4py_leading.dicom.upper.fragmenting import LONGEST_SENT
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse
-from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode, fragments
+from dcm4py_leading.dicom.upper.pdu_codec import data_header, encode
 from dcm4py_leading.dicom.upper.state import Event, State
 from dcm4py_leading.service.retrieve.encode import PreparedObject
 from tests.fixtures.links import (
@@ -166,67 +165,6 @@ def test_messages_in_one_pdu_survive_a_look_for_more(scripted: Scripted) -> None
     assert message_ids(association, 2) == [2, 3]
 
 
-class _Sent:
-    """A link that keeps what is sent."""
-
-    is_tls = False
-
-    def __init__(self) -> None:
-        self.sent = bytearray()
-
-    def send_data(self, buffers: Sequence[Buffer], *, reads: bool = False) -> None:
-        self.sent += b"".join(buffers)
-
-    def pdus(self) -> Iterator[memoryview]:
-        at = 0
-        while at < len(self.sent):
-            length = int.from_bytes(self.sent[at + 2 : at + 6])
-            yield memoryview(self.sent)[at + 6 : at + 6 + length]
-            at += 6 + length
-
-
-def sent_as(maximum_length: int, obj: PreparedObject) -> list[list[tuple[int, int, bytes]]]:
-    """What each PDU holds of a C-STORE of ``obj``."""
-    link: Any = _Sent()
-    Association(link, CONTEXTS, maximum_length).begin_store(obj, 1, None)
-    return [[(cid, control, bytes(value)) for cid, control, value in fragments(body)] for body in link.pdus()]
-
-
-def check_fragments(maximum_length: int, buffers: Sequence[bytes]) -> None:
-    pdus = sent_as(maximum_length, prepared(*buffers))
-    longest = maximum_length or 1 << 17
-    assert all(sum(6 + len(value) for _, _, value in values) <= longest for values in pdus)
-    values = [value for values in pdus for value in values]
-    if longest > 7:  # else there is no room for two octets
-        assert not any(len(value) % 2 for _, control, value in values if not control & LAST)
-    assert {context_id for context_id, _, _ in values} == {3}
-    of_command = [value for value in values if value[1] & COMMAND]
-    of_data = values[len(of_command) :]
-    assert b"".join(value for _, _, value in of_data) == b"".join(buffers)
-    for part in (of_command, of_data):
-        # PS3.8 E.2: the last fragment, and no other, says so.
-        assert [bool(control & LAST) for _, control, _ in part] == [False] * (len(part) - 1) + [True]
-    assert not any(control & COMMAND for _, control, _ in of_data)
-
-
-@pytest.mark.parametrize("maximum_length", [0, 7, 13, 100, 101, 4096, 16382, 131072])
-@pytest.mark.parametrize("off_by", [-1, 0, 1])
-def test_fragments_keep_to_the_maximum_of_the_peer(maximum_length: int, off_by: int) -> None:
-    most = (maximum_length or 1 << 17) - 6 & ~1 or 1
-    for times in (1, 2, 3):
-        length = max(most * times + off_by, 0)
-        check_fragments(maximum_length, [bytes(length)])
-        check_fragments(maximum_length, [bytes(length // 2), bytes(length - length // 2)])
-
-
-@given(
-    maximum_length=st.integers(7, 300),
-    buffers=st.lists(st.binary(max_size=400), min_size=1, max_size=12),
-)
-def test_any_buffers_arrive_joined(maximum_length: int, buffers: list[bytes]) -> None:
-    check_fragments(maximum_length, buffers)
-
-
 @settings(max_examples=20)
 @given(maximum_length=st.integers(0, 300), data=st.none() | st.binary(max_size=2000))
 def test_a_message_of_any_length_is_received_as_it_was_sent(maximum_length: int, data: bytes | None) -> None:
@@ -237,16 +175,6 @@ def test_a_message_of_any_length_is_received_as_it_was_sent(maximum_length: int,
     assert data_of(acceptor) == (data or b"")
     requestor.link.close()
     acceptor.link.close()
-
-
-@pytest.mark.parametrize("buffers", [[b""] * 9, [b"ab", b"", b"", b""], [b"", b"", b"", b"ab"]])
-def test_an_empty_batch_is_no_fragment(buffers: list[bytes]) -> None:
-    check_fragments(131072, buffers)
-
-
-def test_a_peer_that_takes_any_length_gets_128_kb_at_a_time() -> None:
-    longest = max(sum(6 + len(value) for _, _, value in values) for values in sent_as(0, prepared(bytes(1_000_000))))
-    assert longest == LONGEST_SENT == 131072
 
 
 def test_a_data_set_that_is_not_read_is_dropped(both: Both) -> None:

@@ -58,7 +58,7 @@ class NewestPage:
 
     found: Sequence[Position]
     next: Position | None
-    """The next page begins after it, even if it is no match; None where there is no other."""
+    """The next page begins after it, even if it is no match; None if there is no other."""
 
 
 def newest(connection: Connection, query: Query, after: Position | None, most: int) -> NewestPage:
@@ -119,7 +119,7 @@ def page(
     """Primary key and Study Date of studies that match: after a position, up to another one, among the candidates."""
     others = [one for one in query.conditions if among is None or one is not among.condition]
     conditions = [_tested(one, is_walked=among is None) for one in others]
-    # An expression has no index: what is found otherwise is not to be found by it.
+    # An expression prevents SQLite from using the index of this column.
     date: ColumnElement[str] = study.c.study_date if among is None else study.c.study_date.concat("")
     if among is not None:
         is_of_patients = KEY_OF[among.condition.tag].level is Level.PATIENT

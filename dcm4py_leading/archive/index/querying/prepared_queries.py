@@ -144,7 +144,7 @@ def _parameter(value: object) -> tuple[int | None, object]:
 
 
 def _form(query: Query) -> tuple[Query, list[str]] | None:
-    """``query`` with a mark for each value, and the values as SQL compares them; None where there are many."""
+    """``query`` with a mark for each value, and the values as SQL compares them; None if there are many."""
     if sum(len(condition.any_of) for condition in query.conditions) > _MAX_VALUES // 4:
         return None
     values: list[str] = []

@@ -54,7 +54,7 @@ def new_object(
     sending_ae_title: str,
     retrieve_aets: Sequence[str],
 ) -> NewObject:
-    """Object as it is to be stored. Raises ObjectMismatch when one of its UIDs is missing."""
+    """Object to store. Raises ObjectMismatch if one of its UIDs is missing."""
     _required(levels[Level.IMAGE], "sop_class_uid", "SOP Class UID")
     return NewObject(
         study_instance_uid=_required(levels[Level.STUDY], "study_instance_uid", "Study Instance UID"),
@@ -76,7 +76,7 @@ def _required(kept: IndexedEntity, column: str, name: str) -> str:
 
 
 def store(connection: Connection, new: NewObject, policies: Policies, known: RecentSeries) -> StoreOutcome:
-    """Decide about a duplicate, write what is to be written. Raises ObjectRefused."""
+    """Decide about a duplicate, and write the entry. Raises ObjectRefused."""
     replaced = _duplicate(connection, new, policies)
     if replaced is not None:
         same_series = _is_same_series(replaced, new)

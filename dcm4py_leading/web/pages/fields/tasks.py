@@ -29,6 +29,7 @@ TASKS: Mapping[str, str] = {
         dcmMaxOpsInvoked dcmMaxOpsPerformed
     """,
     "query": """
+        dcmQidoMaxNumberOfResults
         dcmQueryMaxNumberOfResults dcmQueryFetchSize dcmQueryRetrieveViewID dcmRelationalQueryNegotiationLenient
         dcmRelationalQueries dcmPersonNameComponentOrderInsensitiveMatching dcmDefaultCharacterSet
         dcmHideNotRejectedInstances
