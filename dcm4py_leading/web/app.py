@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
@@ -68,6 +69,7 @@ class Control(
     Deleting,
     Exporting,
     Searching,
+    Retrieving,
     Edited,
     Sendable,
     Drifting,
@@ -107,7 +109,11 @@ def create_app(
     The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
-    own = [*_own_routes(control, explaining), *search_routes(control, _room("searches by DICOMweb"), public_url)]
+    own = [
+        *_own_routes(control, explaining),
+        *search_routes(control, _room("searches by DICOMweb"), public_url),
+        *object_routes(control, _room("objects by DICOMweb"), public_url),
+    ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(
         [

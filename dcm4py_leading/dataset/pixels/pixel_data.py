@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from io import BytesIO
 
 from pydicom.uid import UID
@@ -74,6 +75,11 @@ def decompressed(elements: Elements, transfer_syntax_uid: str) -> Elements:
         # The transfer syntax does not tell it any longer (PS3.3 C.7.6.1.1.5).
         _put(native, _LOSSY_IMAGE_COMPRESSION, b"CS", b"01")
     return dict(sorted(_with_native_rest(native, transfer_syntax_uid).items()))
+
+
+def is_decodable(transfer_syntax_uid: str) -> bool:
+    """True if there is a decoder here for encapsulated pixel data in this transfer syntax."""
+    return transfer_syntax_uid in _CODECS and find_spec("libjpeg") is not None
 
 
 # -- the pixel data of one data set or item -------------------------------------------------------------------------

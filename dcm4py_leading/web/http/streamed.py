@@ -44,9 +44,15 @@ class Streamed(Response):
     """
 
     def __init__(
-        self, chunks: Chunks, *, media_type: str, headers: Mapping[str, str] | None = None, is_compressed: bool = False
+        self,
+        chunks: Chunks,
+        *,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        status_code: int = 200,
+        is_compressed: bool = False,
     ) -> None:
-        super().__init__(None, headers=headers)
+        super().__init__(None, status_code=status_code, headers=headers)
         del self.headers["content-length"]
         self.headers["Content-Type"] = media_type
         if is_compressed:

@@ -1,0 +1,306 @@
+"""Objects by WADO-RS (PS3.18 10.4): a retrieve whose destination is a client over HTTP.
+
+They are found, coerced and cut as those of a C-MOVE, and leave as the parts of a multipart body while they are read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from typing import Any
+
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dcm4py_leading.archive.index.querying.query import RetrieveKeys
+from dcm4py_leading.dataset.part10 import encode_header
+from dcm4py_leading.dataset.pixels.pixel_data import is_decodable
+from dcm4py_leading.dataset.scan import Buffer, is_encapsulated
+from dcm4py_leading.errors import ArchiveUnavailable, DependencyError, StatusError, SubOperationFailed
+from dcm4py_leading.log import ref
+from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
+from dcm4py_leading.service.retrieve.encode import UNCOMPRESSED, PreparedObject
+from dcm4py_leading.service.retrieve.request import RetrieveRequest, retrieve
+from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
+from dcm4py_leading.service.runtime import Runtime
+
+LOG = logging.getLogger(__name__)
+
+AS_STORED = "*"
+DEFAULT = ""
+"""Explicit VR Little Endian, and what cannot be decoded by its nature as it is stored (PS3.18 8.7.3.3)."""
+_SUCCESS, _PARTIAL, _CANCELLED = 0x0000, 0xB000, 0xFE00
+_MOST = 1 << 20
+"""Octets of a chunk."""
+_NOT_FRAMES = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205, 100, 101, 102, 103, 104, 105, 106, 107, 108)
+) | frozenset(f"1.2.840.10008.1.2.4.{number}.1" for number in range(100, 107))
+"""JPIP, and video (PS3.5 A.4.5 to A.4.8, A.6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A study, a series of it, or an instance of that, by the UIDs of the path."""
+
+    request: WebRequest
+    uids: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Named:
+        """The same out of what `dataclasses.asdict` made."""
+        return cls(request=WebRequest.from_json(value["request"]), uids=tuple(value["uids"]))
+
+    @property
+    def keys(self) -> RetrieveKeys:
+        """Keys of an equal C-MOVE."""
+        studies, series, instances = (tuple(self.uids[at : at + 1]) for at in range(3))
+        return RetrieveKeys(
+            level=(Level.STUDY, Level.SERIES, Level.IMAGE)[len(self.uids) - 1],
+            study_instance_uids=studies,
+            series_instance_uids=series,
+            sop_instance_uids=instances,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedObjects:
+    """Objects that are asked for."""
+
+    named: Named
+    transfer_syntaxes: tuple[str, ...]
+    """Those that the client takes: UIDs, AS_STORED, DEFAULT."""
+    boundary: str
+
+    def to_json(self) -> Any:
+        """As it passes between processes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> WantedObjects:
+        """The same out of what `to_json` made."""
+        return cls(
+            named=Named.from_json(value["named"]),
+            transfer_syntaxes=tuple(value["transfer_syntaxes"]),
+            boundary=value["boundary"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsHead:
+    """Head of an answer: all that is known before its parts."""
+
+    is_empty: bool = False
+    left_out: int = 0
+    """Objects that cannot be had in a transfer syntax that the client takes."""
+    why: str = ""
+    """Reason why the first of them cannot."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Objects that a request has found, and what has become of them so far."""
+
+    retrieval: Retrieval
+    objects: Iterator[RetrievedObject]
+    ended: Ended
+    details: Mapping[str, object]
+    runtime: Runtime
+    ae_title: str
+    head: ObjectsHead = field(default_factory=ObjectsHead)
+    sent: int = 0
+    transcoded: int = 0
+
+    def require_all(self) -> None:
+        """Raise where more objects should have come from another archive."""
+        stream = self.retrieval.stream
+        left = 0 if stream is None else stream.left(self.sent)
+        if left:
+            raise ArchiveUnavailable(f"the other archive has not sent {left} of the objects")
+
+    def close(self) -> None:
+        """No more of them are wanted."""
+        if self.retrieval.stream is not None:
+            self.retrieval.stream.close()
+
+    def finish(self, status: int, **more: object) -> None:
+        """Count the request and tell its end."""
+        failed = 0 if status in (_SUCCESS, _CANCELLED) else max(0, self.retrieval.expected - self.sent)
+        self.runtime.counts.count_transcoded(self.transcoded)
+        self.runtime.counts.count_objects(self.ae_title, sent=self.sent, failed=failed)
+        matches = self.retrieval.expected if self.retrieval.stream is None else self.sent
+        counts = {"matches": matches, "completed": self.sent, "failed": failed, "transcoded": self.transcoded}
+        self.ended.tell(status, {**self.details, **counts, "leading": self.retrieval.coercer, **more})
+
+    def refuse(self, err: StatusError) -> None:
+        """Tell that it has failed."""
+        level = logging.ERROR if isinstance(err, DependencyError) else logging.WARNING
+        LOG.log(level, "WADO-RS: %s", err)
+        self.finish(err.status)
+
+
+def find_objects(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) -> Found:
+    """The objects, not yet read. Raises UnknownAE, IndexUnavailable, ArchiveUnavailable."""
+    ae = asked_ae(runtime, named.request.ae_title)
+    ended = Ended("WADO-RS", runtime, named.request, ae)
+    details = {"level": named.keys.level.value, "study": ref(named.uids[0])}
+    try:
+        retrieval = retrieve(
+            runtime,
+            RetrieveRequest(
+                keys=named.keys,
+                local_ae=ae,
+                sending=named.request.own_peer(ae),
+                receiving=named.request.client_peer,
+            ),
+        )
+    except StatusError as err:
+        LOG.error("WADO-RS: %s", err)
+        ended.tell(err.status, details)
+        raise
+    if retrieval.stream is not None:
+        retrieval.stream.watch(is_gone)
+    return Found(retrieval, retrieval.objects, ended, details, runtime, ae.ae_title)
+
+
+def retrieve_objects(
+    runtime: Runtime, wanted: WantedObjects, is_gone: Callable[[], bool]
+) -> tuple[ObjectsHead, Generator[bytes]]:
+    """The answer: what comes before it, and the multipart body; to be closed.
+
+    Raises UnknownAE, IndexUnavailable, ArchiveUnavailable, StorageUnavailable, CoercionFailed, SubOperationFailed; all
+    but the first also among the parts.
+    """
+    found = find_objects(runtime, wanted.named, is_gone)
+    try:
+        first = _first(found, wanted.transfer_syntaxes)
+    except BaseException as err:  # closes, and raises on whatever it was
+        found.close()
+        if isinstance(err, StatusError):
+            found.refuse(err)
+        raise
+    if first is None:
+        found.close()
+        found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
+        return found.head, _nothing()
+    chunks = _body(found, first, wanted)
+    next(chunks)  # from now on it ends in form, also where nobody reads it
+    return found.head, chunks
+
+
+def accepted_for(stored: str, wanted: Collection[str]) -> tuple[str, ...]:
+    """The transfer syntaxes in which an object may leave that is stored in one; of several the stored one is taken."""
+    accepted = [syntax for syntax in wanted if syntax not in (AS_STORED, DEFAULT)]
+    if AS_STORED in wanted:
+        accepted += [stored, *UNCOMPRESSED]
+    if DEFAULT in wanted:
+        accepted += [stored] if stored in _NOT_FRAMES else [str(ExplicitVRLittleEndian)]
+    return tuple(accepted)
+
+
+def _is_possible(stored: str, wanted: Collection[str]) -> bool:
+    accepted = accepted_for(stored, wanted)
+    if stored in accepted:
+        return True
+    return any(syntax in accepted for syntax in UNCOMPRESSED) and (not is_encapsulated(stored) or is_decodable(stored))
+
+
+def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
+    """The first object, ready; None where there is none. Raises what `RetrievedObject.prepare` raises."""
+    if found.retrieval.stream is None:
+        all_of_them = list(found.objects)
+        possible = [obj for obj in all_of_them if _is_possible(obj.transfer_syntax_uid, wanted)]
+        found.head = ObjectsHead(
+            is_empty=not possible,
+            left_out=len(all_of_them) - len(possible),
+            why="" if len(possible) == len(all_of_them) else "they are compressed",
+        )
+        found.objects = iter(possible)
+    obj = next(found.objects, None)
+    if obj is None:
+        found.require_all()
+        found.head = ObjectsHead(is_empty=True, left_out=found.head.left_out, why=found.head.why)
+        return None
+    accepted = accepted_for(obj.transfer_syntax_uid, wanted)
+    try:
+        return obj.prepare(accepted)
+    except SubOperationFailed as err:
+        if not obj.transfer_syntax_uid or obj.transfer_syntax_uid in accepted:
+            raise
+        found.head = ObjectsHead(is_empty=True, left_out=found.head.left_out + 1, why=str(err))
+        return None
+
+
+def _body(found: Found, first: PreparedObject, wanted: WantedObjects) -> Generator[bytes]:
+    """The multipart body (RFC 2046 5.1), after an empty chunk. What fails is raised, and the body has no end then."""
+    prepared: PreparedObject | None = first
+    try:
+        yield b""
+        while prepared is not None:
+            try:
+                yield from _part(prepared, wanted.boundary, found.ae_title)
+            finally:
+                prepared.close()
+            found.sent += 1
+            found.transcoded += prepared.is_transcoded
+            prepared = _next(found, wanted.transfer_syntaxes)
+        found.require_all()
+        yield f"\r\n--{wanted.boundary}--\r\n".encode()
+        found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
+    except GeneratorExit:
+        found.finish(_CANCELLED, ended="connection lost")
+        raise
+    except StatusError as err:
+        found.refuse(err)
+        raise
+    finally:
+        found.close()
+
+
+def _next(found: Found, wanted: Collection[str]) -> PreparedObject | None:
+    obj = next(found.objects, None)
+    return None if obj is None else obj.prepare(accepted_for(obj.transfer_syntax_uid, wanted))
+
+
+def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[bytes]:
+    syntax = prepared.transfer_syntax_uid
+    head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") + encode_header(
+        sop_class_uid=prepared.sop_class_uid,
+        sop_instance_uid=prepared.sop_instance_uid,
+        transfer_syntax_uid=syntax,
+        sending_ae_title=ae_title,
+    )
+    batches = prepared.batches()
+    # The buffers of a batch are good until the next one is asked for, so they are copied here.
+    yield from chunked(chain([[head, *next(batches, ())]], batches))
+
+
+def part_head(boundary: str, media_type: str) -> bytes:
+    """Delimiter and header of a part; before the first one is no text, as viewers expect."""
+    return f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
+
+
+def chunked(batches: Iterator[Sequence[Buffer]] | chain[Sequence[Buffer]]) -> Iterator[bytes]:
+    """The octets of buffers in chunks of a bounded length."""
+    for batch in batches:
+        small: list[Buffer] = []
+        size = 0
+        for buffer in batch:
+            view = memoryview(buffer)
+            for at in range(0, len(view), _MOST):
+                piece = view[at : at + _MOST]
+                if size + len(piece) > _MOST:
+                    yield b"".join(small)
+                    small, size = [], 0
+                small.append(piece)
+                size += len(piece)
+        if small:
+            yield b"".join(small)
+
+
+def _nothing() -> Generator[bytes]:
+    with suppress(GeneratorExit):
+        yield b""

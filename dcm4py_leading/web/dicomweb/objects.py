@@ -1,0 +1,115 @@
+"""WADO-RS (PS3.18 10.4): ``GET /dcm4chee-arc/aets/{aet}/rs/studies/{study}`` and what is below it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
+from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.web.dicomweb.asked import web_request
+from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
+from dcm4py_leading.web.dicomweb.search import PATH
+from dcm4py_leading.web.gate.access import needs
+from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.http.addresses import PublicUrl
+from dcm4py_leading.web.http.answers import error
+from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.http.streamed import Chunks, Streamed
+
+DICOM = "application/dicom"
+STUDY, SERIES, INSTANCE = "/studies/{study}", "/series/{series}", "/instances/{instance}"
+PATHS = (STUDY, STUDY + SERIES, STUDY + SERIES + INSTANCE)
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+_LONGEST_UID = 64
+
+
+class FoundObjects(Chunks, Protocol):
+    """A multipart body."""
+
+    @property
+    def head(self) -> ObjectsHead:
+        """Head of the answer."""
+        ...
+
+
+class Retrieving(Protocol):
+    """The service as the routes may use it. Called from a worker thread."""
+
+    def objects(self, wanted: WantedObjects) -> FoundObjects:
+        """Objects as a multipart body.
+
+        Raises UnknownAE, and StatusError where no answer can be given now.
+        """
+        ...
+
+
+class MalformedUid(ValueError):
+    """A UID in the path that is none; the message names the entity."""
+
+
+def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None) -> list[Route]:
+    """The routes; ``public_url`` as in `search.search_routes`."""
+
+    def objects(request: Request) -> Response:
+        syntaxes = accepted_syntaxes(accepted_ranges(request))
+        if not syntaxes:
+            return error(HTTPStatus.NOT_ACCEPTABLE, f'Accept: expected {MULTIPART}; type="{DICOM}"')
+        boundary = secrets.token_hex(16)
+        try:
+            named = named_by(request, public_url)
+            found = service.objects(WantedObjects(named=named, transfer_syntaxes=syntaxes, boundary=boundary))
+        except MalformedUid as err:
+            return error(HTTPStatus.BAD_REQUEST, str(err))
+        except UnknownAE as err:
+            return error(HTTPStatus.NOT_FOUND, str(err))
+        except StatusError as err:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
+        return _answer(request, found, boundary)
+
+    endpoint = needs(Role.VIEWER, room.serves(objects))
+    return [Route(f"{PATH}{path}", endpoint, methods=["GET"], name=f"objects {path}") for path in PATHS]
+
+
+def named_by(request: Request, public_url: PublicUrl | None) -> Named:
+    """The entity that the path names. Raises MalformedUid."""
+    uids = []
+    for name in ("study", "series", "instance"):
+        if (uid := request.path_params.get(name)) is not None:
+            if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
+                raise MalformedUid(f"the UID of the {name} is no UID")
+            uids.append(uid)
+    return Named(request=web_request(request, public_url), uids=tuple(uids))
+
+
+def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:
+    """Transfer syntaxes in which the client takes objects; none where it takes no objects."""
+    found = [one.parameters.get("transfer-syntax", DEFAULT) for one in ranges if one.covers(DICOM)]
+    return tuple(dict.fromkeys(found))
+
+
+def _answer(request: Request, found: FoundObjects, boundary: str) -> Response:
+    head = found.head
+    if head.is_empty:
+        found.close()
+        if head.left_out:
+            return error(HTTPStatus.NOT_ACCEPTABLE, f"no object can be had as the Accept header says: {head.why}")
+        return error(HTTPStatus.NOT_FOUND, "there is no such object")
+    headers = {"Vary": "Accept"}
+    if head.left_out:
+        text = f"{head.left_out} objects are left out, which cannot be had as the Accept header says"
+        headers["Warning"] = f'299 {request.url.netloc} "{text}"'
+    return Streamed(
+        found,
+        media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}',
+        headers=headers,
+        status_code=HTTPStatus.PARTIAL_CONTENT if head.left_out else HTTPStatus.OK,
+    )
