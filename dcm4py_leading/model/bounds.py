@@ -114,6 +114,11 @@ WEB_KEYS: Final = 64
 
 Beyond: 400."""
 
+METADATA_VALUE_BYTES: Final = 4096
+"""A binary value in the metadata of an object (WADO-RS).
+
+Beyond: its URL is told instead."""
+
 WEB_INCLUDED: Final = 512
 """Attributes that a DICOMweb search names in includefield.
 
