@@ -73,7 +73,6 @@ TESTED_BY = {
     "service/studies/comparing.py": ("service/studies/test_three_values.py",),
     "service/trying/subject.py": ("wire/test_tried_rules.py",),
     "web/dicomweb/": ("web/dicomweb/test_search.py",),
-    "web/gate/": ("web/gate/test_access.py", "web/gate/test_origin.py"),
     "web/own/": ("web/own/test_metrics.py", "web/own/test_running.py"),
     "web/pages/": ("web/pages/test_render.py", "browser/test_every_page.py"),
     "web/pages/changing/": ("web/pages/entry/test_pages.py",),

@@ -22,7 +22,7 @@ from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Results
 from scripts.benchmark.scene import DCMQRSCP, Scene, prepared
 from scripts.benchmark.targets import outcomes
-from scripts.benchmark.web import measure_pages
+from scripts.benchmark.web import DEVICES, measure_pages
 from scripts.benchmark.window import OBJECTS, measure_window
 from scripts.benchmark.wire import WireError
 
@@ -151,7 +151,7 @@ def run(options: argparse.Namespace) -> Results:
                 warm(scene)
                 measure_groups(scene, groups, effort, found, deadline, say)
         if "web" in options.only:
-            measure_pages(directory, found, effort=effort, say=say)
+            measure_pages(directory, found, effort=effort, say=say, devices=max(1, round(DEVICES * options.scale)))
         if "window" in options.only:
             objects = max(_FEWEST_OVER_A_LINE, round(OBJECTS * options.scale))
             measure_window(directory, found, effort=effort, say=say, objects=objects)

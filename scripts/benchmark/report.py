@@ -10,7 +10,7 @@ from operator import attrgetter
 from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import BEFORE, CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
 from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
-from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES
+from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES, SETTING
 from scripts.benchmark.window import ONE_AT_A_TIME, OPERATION
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
@@ -262,8 +262,9 @@ def _pages(results: Results) -> Table:
                     _reached(cpu <= LIMIT_SECONDS),
                 )
             )
+    devices = results.settings.get(SETTING, f"{DEVICES:,}")
     return Table(
-        title=f"Pages with {DEVICES:,} devices in a slapd: medians of the rounds; CPU time of the service,"
+        title=f"Pages with {devices} devices in a slapd: medians of the rounds; CPU time of the service,"
         f" wanted: at most {LIMIT_SECONDS * 1000:.0f} ms",
         header=("page", "kB", "rounds", "ms", "in the rounds", "CPU ms", ""),
         rows=rows,

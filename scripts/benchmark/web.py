@@ -21,6 +21,8 @@ from tests.fixtures.ports import free_ports
 from tests.fixtures.slapd import OUR_LDIF, Slapd
 
 DEVICES = 2000
+SETTING = "devices of the pages"
+"""Their number, by this name among the settings of a run."""
 PAGES: Mapping[str, str] = {
     "web_devices": "/ui/devices",
     "web_device": "/ui/devices/dcm4chee-arc",
@@ -36,15 +38,18 @@ LIMIT_SECONDS = 0.1
 _BASE = "cn=Devices,cn=DICOM Configuration,dc=dcm4che,dc=org"
 
 
-def measure_pages(directory: Path, found: Results, *, effort: Effort, say: Callable[[str], None]) -> None:
+def measure_pages(
+    directory: Path, found: Results, *, effort: Effort, say: Callable[[str], None], devices: int = DEVICES
+) -> None:
     """The pages one after the other, one warm-up and then the rounds; a sample is the median of a round.
 
     Raises BenchmarkError when slapd is missing, or the service does not start.
     """
     program("slapd", "slapd")
     program("ldapmodify", "ldap-utils")
-    say(f"web: a directory with {DEVICES} devices")
-    with _served(directory / "web") as (address, pid):
+    found.settings = {**found.settings, SETTING: f"{devices:,}"}
+    say(f"web: a directory with {devices} devices")
+    with _served(directory / "web", devices) as (address, pid):
         for number in range(effort.rounds + 1):
             for operation, path in PAGES.items():
                 sample, status = _measured(operation, f"{address}{path}", pid, number, effort.listings)
@@ -85,12 +90,12 @@ def _get(address: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[tuple[str, int]]:
+def _served(directory: Path, devices: int) -> Iterator[tuple[str, int]]:
     """Where the pages are, and the process that serves them."""
     (directory / "slapd").mkdir(parents=True)
     dicom_port, http_port = free_ports(2)
     tree = (OUR_LDIF / "quickstart.ldif").read_text().replace("dicomPort: 11112\n", f"dicomPort: {dicom_port}\n")
-    with Slapd(directory / "slapd", content=[tree + _devices()]) as slapd:
+    with Slapd(directory / "slapd", content=[tree + _devices(devices)]) as slapd:
         slapd.ldapmodify(OUR_LDIF / "leading-cfind-scp.ldif")
         command = (
             *(sys.executable, "-m", "dcm4py_leading", "serve", "--ldap-url", f"{slapd.url}/{slapd.base_dn}"),
@@ -112,8 +117,8 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _devices() -> str:
-    return "".join(_device(f"MODALITY{number:04}") for number in range(DEVICES))
+def _devices(count: int) -> str:
+    return "".join(_device(f"MODALITY{number:04}") for number in range(count))
 
 
 def _device(title: str) -> str:

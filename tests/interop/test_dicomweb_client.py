@@ -67,7 +67,7 @@ def fronted(
     if request.param == "proxy":
         pacs = orthanc(ae_title="PACS")
         pacs.store(files)
-        stand_in_front_of(seed, pacs.port, dcmRelationalQueryNegotiationLenient="TRUE")
+        stand_in_front_of(seed, pacs.port)
     web = client(seed, running)
     if request.param == "here":
         assert dcmsend(seed.archive_port, files, called_ae_title="DCM4CHEE").returncode == 0

@@ -377,7 +377,7 @@ def test_directory_that_tells_of_changes_is_heard(slapd_factory: SlapdFactory, s
     heard = Event()
     push = Push(hints(server), "dcm4chee-arc", heard.set)
     push.start()
-    assert push.is_listening.wait(30)
+    assert push.is_listening.wait(60)
     for change in (
         modify(AE, "replace: dicomDescription", "dicomDescription: new"),
         LEAD,
@@ -385,10 +385,10 @@ def test_directory_that_tells_of_changes_is_heard(slapd_factory: SlapdFactory, s
     ):
         # Nothing else comes once the server has told what was there, which one change shows.
         assert server.ldapmodify(modify(DEVICE, "replace: dicomDescription", "dicomDescription: x")).returncode == 0
-        assert heard.wait(30)
+        assert heard.wait(60)
         heard.clear()
         assert server.ldapmodify(change).returncode == 0
-        assert heard.wait(30)
+        assert heard.wait(60)
     push.stop()
 
 
@@ -397,10 +397,10 @@ def test_end_of_the_connection_wakes_too(slapd_factory: SlapdFactory, seed: Seed
     woken = Event()
     push = Push(hints(server), "dcm4chee-arc", woken.set)
     push.start()
-    assert push.is_listening.wait(30)
+    assert push.is_listening.wait(60)
     server.stop()
     until(lambda: not push.is_listening.is_set())
-    assert woken.wait(30)
+    assert woken.wait(60)
     push.stop()
 
 

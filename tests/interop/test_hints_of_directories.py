@@ -72,7 +72,7 @@ def test_every_kind_of_change_is_heard(directory: DirectoryServer, hints: LdapHi
         for record in (describe(AE, "new"), ADD, DELETE):
             heard.clear()
             change(directory, record)
-            assert heard.wait(30), record
+            assert heard.wait(60), record
 
 
 def test_mark_moves_with_every_kind_of_change_and_only_then(directory: DirectoryServer, hints: LdapHints) -> None:

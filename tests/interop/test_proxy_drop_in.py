@@ -132,7 +132,7 @@ def scene(
 
     def is_ready() -> bool:
         try:
-            return httpx.get(f"{http}/health/ready", timeout=5).status_code == 200
+            return httpx.get(f"{http}/health/ready", timeout=60).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -192,7 +192,7 @@ def test_title_with_an_own_archive_has_both_and_another_title_only_the_own_studi
 ) -> None:
     changed = scene.slapd.ldapmodify(PROXY_ARCHIVE)
     assert changed.returncode == 0, changed.stderr
-    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=60).status_code == 204
     files = make_study(tmp_path / "local", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
     assert storescu(scene.port, files, called_ae_title="LEADING").returncode == 0
 
@@ -216,7 +216,7 @@ def test_a_second_pacs_behind_the_same_title_is_asked_for_what_the_first_does_no
     for change in (PROXY_SEVERAL, on_port("old-pacs", old_pacs.port)):
         changed = scene.slapd.ldapmodify(change)
         assert changed.returncode == 0, changed.stderr
-    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=60).status_code == 204
 
     assert scene.matches() == {(STUDY, *NEW, "LEADING"), (LOCAL_STUDY, *NEW, "LEADING")}
     assert (scene.moved(STUDY), scene.moved(LOCAL_STUDY)) == (3, 2)
@@ -230,7 +230,7 @@ def test_it_answers_under_the_title_of_the_pacs_too(scene: Scene) -> None:
         f"dn: dicomAETitle=LEADING,{OUR_DEVICE}\nchangetype: modify\nadd: dcmOtherAETitle\ndcmOtherAETitle: DCM4CHEE\n"
     )
     assert changed.returncode == 0, changed.stderr
-    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=30).status_code == 204
+    assert httpx.post(f"{scene.http}/dcm4chee-arc/ctrl/reload", timeout=60).status_code == 204
 
     assert scene.matches("DCM4CHEE") == {(STUDY, *NEW, "LEADING")}
     assert scene.moved(STUDY, "DCM4CHEE") == 3

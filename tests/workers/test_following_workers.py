@@ -41,7 +41,7 @@ def test_edited_file_is_followed_by_every_process(seed: Seed, workers: int) -> N
         assert served.metric("dcm4py_configuration_changes_total") == 2
         assert served.told().count("a change in the directory is not taken over") == 1
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(40) == 0
+        assert served.process.wait(60) == 0
 
 
 @pytest.mark.peers

@@ -41,7 +41,7 @@ def test_a_second_service_does_not_share_the_port(seed: Seed, serve: Serve) -> N
     serve(2)
     with ExitStack() as running:
         second = Served(seed, running, workers=2)
-        assert second.process.wait(40) == 1
+        assert second.process.wait(60) == 1
         assert "dicomPort" in second.told() and str(seed.archive_port) in second.told()
     assert echoes(seed.archive_port)
 

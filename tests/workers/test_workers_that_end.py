@@ -76,7 +76,7 @@ def test_the_end_of_the_supervisor_is_that_of_the_workers(
     occupy(seed, served, running)
     pids = served.pids()
     served.process.send_signal(number)
-    assert served.process.wait(40) == (0 if number is signal.SIGTERM else -number)
+    assert served.process.wait(60) == (0 if number is signal.SIGTERM else -number)
     if number is signal.SIGTERM:
         assert not any(map(is_alive, pids))
         told = served.told()

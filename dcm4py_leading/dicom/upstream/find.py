@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from operator import attrgetter
 
 from pydicom import Dataset
 
 from dcm4py_leading.archive.index.attributes import encode
+from dcm4py_leading.archive.index.keys import KEY_OF, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from dcm4py_leading.archive.index.querying.match import Match
-from dcm4py_leading.archive.index.querying.query import matched_hierarchically
+from dcm4py_leading.archive.index.querying.query import KeyCondition, Query, Value, matched_hierarchically
 from dcm4py_leading.dataset.data_sets import declare_default
+from dcm4py_leading.dataset.normal import first_text
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, Unscannable, scan
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.dataset.text.unreadable import UNREADABLE
@@ -36,7 +39,7 @@ from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
-from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.model.values import AETitle, Level
 from dcm4py_leading.service.find.response import ALWAYS_RETURNED
 from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
@@ -44,6 +47,10 @@ from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 LOG = logging.getLogger(__name__)
 
 _RETRIEVE_AE_TITLE = 0x00080054
+
+
+class NoRelationalQueries(ArchiveUnavailable):
+    """An archive grants no relational queries, and the keys are no hierarchical one."""
 
 
 class UpstreamFind:
@@ -80,7 +87,29 @@ class UpstreamFind:
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of another archive (see `QueryArchive`). Raises ArchiveUnavailable, CoercionFailed."""
         with self._contacts.asking(asked.local_ae.ae_title, self._ae_title, "C-FIND"):
-            yield from self._matches(asked)
+            try:
+                yield from self._matches(asked)
+            except NoRelationalQueries:
+                if (study := _only_study(asked)) is None:
+                    raise
+                yield from self._series_by_series(asked, study)
+
+    def _series_by_series(self, asked: ArchiveQuery, study: KeyCondition) -> Generator[Match | Flush]:
+        """The instances of a study by hierarchical queries (PS3.4 C.4.1.2.1)."""
+        keys = Dataset()
+        keys.StudyInstanceUID, keys.SeriesInstanceUID = asked.keys.StudyInstanceUID, None
+        query = Query(level=Level.SERIES, conditions=(study,))
+        for series in self._matches(replace(asked, query=query, keys=keys, wanted=frozenset())):
+            if isinstance(series, Flush):
+                continue
+            uid = first_text(series.attributes, SERIES_INSTANCE_UID)
+            if uid is None or asked.is_over():
+                continue
+            keys = Dataset(dict(asked.keys.items()))
+            keys.SeriesInstanceUID = uid
+            of_series = KeyCondition(SERIES_INSTANCE_UID, (Value(uid),))
+            conditions = (*asked.query.conditions, of_series)
+            yield from self._matches(replace(asked, query=replace(asked.query, conditions=conditions), keys=keys))
 
     def _matches(self, asked: ArchiveQuery) -> Generator[Match | Flush]:
         remote = upstream_ae(self._ae_title, self._resolve)
@@ -99,7 +128,7 @@ class UpstreamFind:
             with RequestedAssociation(ae, remote, proposals, relational=relational, calling=self._calling) as assoc:
                 context = _context(assoc, self._ae_title)
                 if relational and not _may_be_relational(assoc, context, ae):
-                    raise ArchiveUnavailable(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
+                    raise NoRelationalQueries(f"{self._ae_title} grants no relational queries", status=NOT_OF_SOP_CLASS)
                 model = context.abstract_syntax
                 with closing(
                     responses_with_flushes(assoc, context, model, keys, asked.is_over, asked.support.lacks_one)
@@ -167,6 +196,13 @@ def _explicit(response: bytes, transfer_syntax: str, wanted: frozenset[int] | No
             return response, SPECIFIC_CHARACTER_SET in spans
     explicit = plain_answer(response, transfer_syntax, wanted)
     return explicit, SPECIFIC_CHARACTER_SET in scan(explicit, EXPLICIT_LITTLE)[0]
+
+
+def _only_study(asked: ArchiveQuery) -> KeyCondition | None:
+    """The condition on the one study whose instances are asked for, by keys of theirs alone; else None."""
+    above = [c for c in asked.query.conditions if c.tag not in KEY_OF or KEY_OF[c.tag].level is not Level.IMAGE]
+    is_one = len(above) == 1 and above[0].tag == STUDY_INSTANCE_UID and len(above[0].any_of) == 1
+    return above[0] if is_one and asked.query.level is Level.IMAGE and asked.studies is None else None
 
 
 def _wanted(keys: Dataset) -> frozenset[int] | None:

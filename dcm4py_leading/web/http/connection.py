@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import time
 from typing import Any
@@ -86,6 +87,10 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and see whether there are too many."""
         super().connection_made(transport)
+        # asyncio does so too, but not for sockets that another process, or `socket.create_server`, has bound: without
+        # it, the body of an answer waits for the client's delayed acknowledgement of its head.
+        with contextlib.suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._since = time.monotonic()
         self._await_request()
         self._give_way()

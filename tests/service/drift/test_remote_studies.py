@@ -141,7 +141,9 @@ def test_every_study_is_found_once_also_when_it_is_resumed_at_any_page(moments: 
         assert sorted(found(pages)) == sorted(everything(pacs))
     assert all(len(page.studies) <= MOST for page in pages)
     if at < len(pages):
-        assert found(pages[: at + 1]) + found(Walk(pacs).pages(pages[at].after)) == found(pages)
+        # Windows begin small again, so studies of one may come in another order.
+        resumed = found(pages[: at + 1]) + found(Walk(pacs).pages(pages[at].after))
+        assert sorted(resumed) == sorted(found(pages))
 
 
 def test_windows_grow_and_shrink_with_what_is_in_them() -> None:

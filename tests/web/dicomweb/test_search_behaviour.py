@@ -20,6 +20,7 @@ from dcm4py_leading.web.app import create_app
 from dcm4py_leading.web.http.addresses import PublicUrl
 from tests.fixtures.datasets import make_study
 from tests.fixtures.http import served
+from tests.fixtures.many_studies import fill
 from tests.fixtures.pacs import Received, ScriptedPacs
 from tests.fixtures.proxy import QUERY_RULE, stand_in_front_of
 from tests.fixtures.scripted import LeadingScp, matches_keys
@@ -77,6 +78,18 @@ def test_pages_with_ties_neither_lose_nor_repeat_while_objects_are_stored(seed: 
             for uid, _ in found(http.get(f"{STUDIES}?orderby=StudyDate&limit=2&offset={offset}"))
         ]
         assert len(ordered) == len(set(ordered)) == 13
+
+
+@pytest.mark.slow
+def test_small_pages_of_many_studies_with_ties(seed: Seed, tmp_path: Path) -> None:
+    fill(seed.data_dir, 2500)
+    with asked(seed) as http:
+        pages: list[str] = []
+        for offset in range(0, 2500, 7):
+            answer = http.get(f"{STUDIES}?orderby=PatientBirthDate&limit=7&offset={offset}")
+            pages += [row["0020000D"]["Value"][0] for row in answer.json()]
+        assert len(pages) == len(set(pages)) == 2500
+        assert http.get(f"{STUDIES}/count").json() == {"count": 2500}
 
 
 def test_rules_see_the_client_and_the_ae_of_the_url(seed: Seed, tmp_path: Path) -> None:
