@@ -254,7 +254,7 @@ def answered(
     accepted: Callable[[str], Collection[str]],
     written: Callable[[Iterator[PreparedObject]], Iterator[bytes]],
 ) -> Generator[bytes]:
-    """Octets that ``written`` makes of the objects, after an empty chunk. Failures are raised, so that it has no end then.
+    """Octets that ``written`` makes of the objects, after an empty chunk; without their end where a failure is raised.
 
     ``accepted`` are the transfer syntaxes for one that is stored in a given one.
     """
