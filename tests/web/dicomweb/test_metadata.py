@@ -93,8 +93,8 @@ def test_values_are_those_of_the_object(archive: Seed, http: httpx.Client, numbe
     study = keep(archive, ds, number)
     ds.decode()
     (found,) = metadata(http, f"studies/{study}")
-    urls: list[str] = []
-    read = Dataset.from_json(json.dumps(found), lambda tag, vr, url: urls.append(url) or b"")
+    urls = [member["BulkDataURI"] for member in found.values() if "BulkDataURI" in member]
+    read = Dataset.from_json(json.dumps(found), lambda _tag, _vr, _url: b"")
     for element in ds:
         if element.tag >= 0x7FE00008 or element.tag.element == 0:
             continue
