@@ -144,11 +144,11 @@ class Service(Calls):
         return self._listening.is_on
 
     def start_listening(self) -> None:
-        """Accept associations again (see `web.rest.control.Controlled`)."""
+        """Accept associations again (see `web.rest.control.ListeningControl`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """Accept no more associations (see `web.rest.control.Controlled`)."""
+        """Accept no more associations (see `web.rest.control.ListeningControl`)."""
         self._listening.stop()
 
     def _close_ports(self) -> Callable[[], None]:
@@ -187,7 +187,7 @@ class Service(Calls):
         return self._process.abort_association(serial_number)
 
     def measure(self) -> Measured:
-        """Measurements of this process (see `web.own.metrics.Metered`)."""
+        """Measurements of this process (see `web.own.metrics.MetricsSource`)."""
         measured = self.configuration.measured(self._process.measure())
         return replace(measured, is_listening=self._listening.is_on)
 

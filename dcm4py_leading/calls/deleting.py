@@ -31,7 +31,7 @@ class _Remembering(Caller, Protocol):
 
 
 class StudyDeletions(_Remembering):
-    """Deletions of studies (see `web.rest.archive.delete.Deleting`)."""
+    """Deletions of studies (see `web.rest.archive.delete.DeletionService`)."""
 
     def delete_study(self, wanted: Deletion) -> None:
         """Delete a study, and let every process forget the answers of leading archives about it."""

@@ -95,7 +95,7 @@ ECHO: Call[EchoRequest, EchoOutcome] = Call(
 
 
 class Echoes(Caller):
-    """C-ECHOs (see `web.rest.echo.Echoing`)."""
+    """C-ECHOs (see `web.rest.echo.EchoService`)."""
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
         """Send a C-ECHO."""

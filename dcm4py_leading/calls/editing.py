@@ -11,7 +11,7 @@ from dcm4py_leading.calls.call import Call, Caller, Form, Here, as_it_is
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment, EditField, edit_fields, led_after, make_amendment
 from dcm4py_leading.service.editing.edit import Edit, make_edit
-from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.receivers import LeadingReceivers
 
 _SECONDS = 60.0
 
@@ -28,7 +28,7 @@ def _amend(here: Here, amendment: Amendment) -> None:
     make_amendment(here.runtime, amendment, now=datetime.now())
 
 
-def _led(here: Here, asked: Mapping[str, Any]) -> tuple[LedReceivers, ...]:
+def _led(here: Here, asked: Mapping[str, Any]) -> tuple[LeadingReceivers, ...]:
     return led_after(here.runtime, Amendment.from_json(asked["amendment"]), asked["receivers"])
 
 
@@ -56,33 +56,33 @@ AMEND: Call[Amendment, None] = Call(
     answer=as_it_is(),
     seconds=_SECONDS,
 )
-LED_AFTER: Call[Mapping[str, Any], tuple[LedReceivers, ...]] = Call(
+LED_AFTER: Call[Mapping[str, Any], tuple[LeadingReceivers, ...]] = Call(
     name="led after",
     do=_led,
     question=as_it_is(),
     answer=Form(
         to_json=lambda groups: [asdict(group) for group in groups],
-        from_json=lambda value: tuple(map(LedReceivers.from_json, value)),
+        from_json=lambda value: tuple(map(LeadingReceivers.from_json, value)),
     ),
     seconds=_SECONDS,
 )
 
 
 class Edits(Caller):
-    """Edits (see `web.rest.archive.edit.Editing`)."""
+    """Edits (see `web.rest.archive.edit.EditService`)."""
 
     def edit(self, edit: Edit) -> None:
         """Edit a patient or a study."""
         self.call(EDIT, edit)
 
     def edit_fields(self, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
-        """Attributes that can be edited (see `web.pages.studies.edit.Amending`)."""
+        """Attributes that can be edited (see `web.pages.studies.edit.StudyEditor`)."""
         return self.call(EDIT_FIELDS, {"aet": ae_title, "study": study_instance_uid, "level": level.value})
 
     def amend(self, amendment: Amendment) -> None:
-        """Edit some attributes (see `web.pages.studies.edit.Amending`)."""
+        """Edit some attributes (see `web.pages.studies.edit.StudyEditor`)."""
         self.call(AMEND, amendment)
 
-    def led_after(self, amendment: Amendment, receivers: Sequence[str]) -> tuple[LedReceivers, ...]:
-        """AEs that would not get the edit (see `web.pages.studies.edit.Amending`)."""
+    def led_after(self, amendment: Amendment, receivers: Sequence[str]) -> tuple[LeadingReceivers, ...]:
+        """AEs that would not get the edit (see `web.pages.studies.edit.StudyEditor`)."""
         return self.call(LED_AFTER, {"amendment": amendment.to_json(), "receivers": list(receivers)})

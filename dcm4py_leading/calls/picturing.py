@@ -32,7 +32,7 @@ PICTURE: Call[PictureRequest, Picture] = Call(
 
 
 class Pictures(Caller):
-    """Pictures (see `web.pages.studies.picture.Pictured`)."""
+    """Pictures (see `web.pages.studies.picture.PictureSource`)."""
 
     def picture(self, ae_title: str, study_instance_uid: str) -> Picture:
         """A picture of a study, or why there is none."""

@@ -93,7 +93,7 @@ CANCEL_SENDING: Call[str, bool] = Call(
 
 
 class Exports(Caller):
-    """Exports (see `web.rest.archive.export.Exporting`, `service.sending.job.Sender`)."""
+    """Exports (see `web.rest.archive.export.ExportService`, `service.sending.job.Sender`)."""
 
     def export(self, wanted: Export) -> ExportOutcome:
         """Send stored objects."""

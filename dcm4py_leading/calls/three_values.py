@@ -27,11 +27,11 @@ THREE_VALUES: Call[Mapping[str, Any], ThreeValues] = Call(
 
 
 class Comparisons(Caller):
-    """Comparisons of values (see `web.pages.studies.three_values.Comparing`)."""
+    """Comparisons of values (see `web.pages.studies.three_values.ValuesSource`)."""
 
     def three_values(
         self, ae_title: str, study_instance_uid: str, receiver: str, receivers: Sequence[str]
     ) -> ThreeValues:
-        """Values of a study, for ``receiver`` or the first led one (see `web.pages.studies.three_values.Comparing`)."""
+        """Values of a study, for ``receiver`` or the first led one (see `ValuesSource`)."""
         asked = {"aet": ae_title, "study": study_instance_uid, "receiver": receiver, "receivers": list(receivers)}
         return self.call(THREE_VALUES, asked)

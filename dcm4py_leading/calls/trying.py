@@ -63,7 +63,7 @@ TRY: Call[Trial, TrialResult] = Call(
 
 
 class Trials(Caller):
-    """Trials (see `web.pages.trying.page.Trying`)."""
+    """Trials (see `web.pages.trying.page.TrialService`)."""
 
     def try_rules(self, trial: Trial) -> TrialResult:
         """Try rules on an object."""

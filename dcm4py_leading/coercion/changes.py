@@ -44,12 +44,12 @@ class Change:
         return self.path[-1]
 
 
-def set_to(element: DataElement, *, within: TagPath = ()) -> Change:
+def set_attribute(element: DataElement, *, within: TagPath = ()) -> Change:
     """Set the attribute; ``within`` is the path of the item that holds it, sequence tag and item index each."""
     return Change(path=(*within, int(element.tag)), kind=ChangeKind.SET, element=element)
 
 
-def emptied(tag: int, vr: str, *, within: TagPath = ()) -> Change:
+def empty_attribute(tag: int, vr: str, *, within: TagPath = ()) -> Change:
     """Empty the attribute (PS3.5 7.4.5, type 2)."""
     return Change(
         path=(*within, int(tag)),
@@ -58,7 +58,7 @@ def emptied(tag: int, vr: str, *, within: TagPath = ()) -> Change:
     )
 
 
-def removed(tag: int, *, within: TagPath = ()) -> Change:
+def remove_attribute(tag: int, *, within: TagPath = ()) -> Change:
     """Remove the attribute."""
     return Change(path=(*within, int(tag)), kind=ChangeKind.REMOVE)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
-from dcm4py_leading.coercion.changes import Change, set_to
+from dcm4py_leading.coercion.changes import Change, set_attribute
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
     carries,
@@ -65,4 +65,4 @@ def original_attributes(
     item.ReasonForTheAttributeModification = reason
     item.ModifiedAttributesSequence = [modified]
     items = [deepcopy(old) for old in ds.get("OriginalAttributesSequence") or []]
-    return set_to(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", [*items, item]))
+    return set_attribute(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", [*items, item]))

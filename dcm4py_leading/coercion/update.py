@@ -9,7 +9,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.valuerep import PersonName
 
-from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, ChangeKind, apply, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.dataset.text.character_sets import CharacterSet
 from dcm4py_leading.dataset.text.charset import (
     SPECIFIC_CHARACTER_SET,
@@ -96,7 +96,7 @@ def with_character_set(ds: Dataset, changes: Sequence[Change]) -> list[Change]:
         needed = unified(local, new, (element for element in elements_of(ds) if element.tag not in gone))
     except UnencodableText as err:
         raise CoercionFailed(str(err)) from err
-    return list(changes) if needed == local else [set_to(specific_character_set(needed)), *changes]
+    return list(changes) if needed == local else [set_attribute(specific_character_set(needed)), *changes]
 
 
 def is_empty(element: DataElement | None) -> bool:
@@ -147,13 +147,13 @@ def _change(local: DataElement | None, new: DataElement, policy: UpdatePolicy) -
             wanted = not is_empty(new) and local != new
         case UpdatePolicy.OVERWRITE:
             if is_empty(new):
-                return None if local is not None and is_empty(local) else emptied(new.tag, new.VR)
+                return None if local is not None and is_empty(local) else empty_attribute(new.tag, new.VR)
             wanted = local != new
         case UpdatePolicy.PRESERVE:
-            return emptied(new.tag, new.VR) if local is None and not is_empty(new) else None
+            return empty_attribute(new.tag, new.VR) if local is None and not is_empty(new) else None
         case _:
             assert_never(policy)
-    return set_to(new) if wanted else None
+    return set_attribute(new) if wanted else None
 
 
 def _get(ds: Dataset, tag: int) -> DataElement | None:
@@ -171,5 +171,5 @@ def _taken_over(ds: Dataset, new: Dataset, tag: int) -> Change | None:
     """Change that makes the attribute of ``ds`` that of ``new``, None when there is nothing to do."""
     local, theirs = _get(ds, tag), _get(new, tag)
     if theirs is None:
-        return removed(tag) if local is not None else None
+        return remove_attribute(tag) if local is not None else None
     return _change(local, theirs, UpdatePolicy.OVERWRITE)

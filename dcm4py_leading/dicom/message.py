@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 COMMANDS: Mapping[int, str] = {
@@ -61,7 +61,7 @@ class NotServed:
     """The response to send; None if the standard has no response."""
 
 
-def request_from(message: Message, data: Iterator[memoryview]) -> Request | NotServed:
+def request_from(message: DimseMessage, data: Iterator[memoryview]) -> Request | NotServed:
     """Read a request from a message. Does not check if the request may be served."""
     field = message.number(dimse.COMMAND_FIELD) or 0
     if field & dimse.RESPONSE:
@@ -91,7 +91,7 @@ def request_from(message: Message, data: Iterator[memoryview]) -> Request | NotS
     )
 
 
-def _unrecognized(message: Message, field: int, message_id: int, comment: str) -> Command:
+def _unrecognized(message: DimseMessage, field: int, message_id: int, comment: str) -> Command:
     """The response to an operation that is not served (PS3.7 C.5)."""
     response: dict[int, int | str] = {
         dimse.COMMAND_FIELD: field | dimse.RESPONSE,
@@ -186,7 +186,7 @@ def get_request(sop_class_uid: str, message_id: int) -> Command:
     }
 
 
-def store_response(request: Message, status: int) -> Command:
+def store_response(request: DimseMessage, status: int) -> Command:
     """The command of the response to a C-STORE-RQ on an association that we opened."""
     return {
         dimse.AFFECTED_SOP_CLASS_UID: request.text(dimse.AFFECTED_SOP_CLASS_UID),

@@ -95,13 +95,13 @@ def named_studies(coercer: Coercer, scp: AETitle, keys: Dataset) -> Sequence[str
     return list(dict.fromkeys(uid for uid in uids if uid is not None))
 
 
-def tell(err: LeadingUnavailable) -> None:
+def log_normal_matching(err: LeadingUnavailable) -> None:
     """Log that matching is normal because the leading archive gives no answer."""
     too_broad = isinstance(err, LeadingTooManyMatches)
     LOG.warning("%s, matched without: %s", "too broad for leading-first" if too_broad else "no leading-first", err)
 
 
-def matches_as_led(query: Query, coerced: CoercionResult) -> bool:
+def matches_with_leading_values(query: Query, coerced: CoercionResult) -> bool:
     """True if a match still matches with the values of the leading archive.
 
     Changes of other steps do not count, as the keys were coerced in the opposite direction before matching.

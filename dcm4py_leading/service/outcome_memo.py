@@ -35,7 +35,7 @@ class CoercedElements:
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedOutcome:
+class CachedOutcome:
     """The outcome of an earlier retrieve."""
 
     elements: CoercedElements
@@ -46,7 +46,7 @@ class RememberedOutcome:
         return all(answer(question) is known for question, known in self.asked)
 
 
-OutcomeMemo = BoundedCache[Hashable, RememberedOutcome]
+OutcomeMemo = BoundedCache[Hashable, CachedOutcome]
 """By which coercion it is: by which rules, for whom, and all elements that it may look at or change."""
 
 

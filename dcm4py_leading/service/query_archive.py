@@ -65,7 +65,7 @@ class ArchiveQuery:
             self, query=limited_to_studies(self.query, study_instance_uids), studies=tuple(study_instance_uids)
         )
 
-    def regardless_of(self, tags: Collection[int]) -> Self:
+    def without_keys(self, tags: Collection[int]) -> Self:
         """The query without matching of these keys."""
         return replace(self, query=without(self.query, tags), regardless=self.regardless | set(tags))
 
@@ -165,10 +165,12 @@ class SpanningQueryArchive:
 
     def matches(self, asked: ArchiveQuery, *, fetch_size: int) -> Generator[Match | Flush]:
         """Matches of all archives, each once (see `QueryArchive`)."""
-        yield from each_once((archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked)
+        yield from distinct_matches(
+            (archive.matches(asked, fetch_size=fetch_size) for archive in self._archives), asked
+        )
 
 
-def each_once(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) -> Generator[Match | Flush]:
+def distinct_matches(answers: Iterable[Generator[Match | Flush]], asked: ArchiveQuery) -> Generator[Match | Flush]:
     """Each entity of the ``answers`` once; the archives are queried in turn until the client no longer waits.
 
     The first failure is raised at the end, further ones are only logged.

@@ -32,54 +32,54 @@ from dcm4py_leading.web.http.forwarded import Forwarded
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
 from dcm4py_leading.web.login.endpoints import login_routes
-from dcm4py_leading.web.own.health import Healthy, health_routes
+from dcm4py_leading.web.own.health import HealthSource, health_routes
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers, leading_cache_routes
 from dcm4py_leading.web.own.log_reference import log_reference_route
-from dcm4py_leading.web.own.metrics import Metered, metrics_route
+from dcm4py_leading.web.own.metrics import MetricsSource, metrics_route
 from dcm4py_leading.web.own.running import Running, running_routes
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.assets import asset_route
-from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.jobs.sending import SendService
 from dcm4py_leading.web.pages.refused import refused_page
 from dcm4py_leading.web.pages.routes import page_routes
-from dcm4py_leading.web.pages.studies.edit_routes import Edited
+from dcm4py_leading.web.pages.studies.edit_routes import EditPagesService
 from dcm4py_leading.web.pages.studies.routes import StudiesService
-from dcm4py_leading.web.pages.trying.page import Trying
-from dcm4py_leading.web.rest.archive.delete import Deleting, delete_operations
-from dcm4py_leading.web.rest.archive.edit import Editing, edit_operations
-from dcm4py_leading.web.rest.archive.export import Exporting, export_operations
+from dcm4py_leading.web.pages.trying.page import TrialService
+from dcm4py_leading.web.rest.archive.delete import DeletionService, delete_operations
+from dcm4py_leading.web.rest.archive.edit import EditService, edit_operations
+from dcm4py_leading.web.rest.archive.export import ExportService, export_operations
 from dcm4py_leading.web.rest.associations import Associations, monitor_operations
 from dcm4py_leading.web.rest.configuration.routes import configuration_routes
-from dcm4py_leading.web.rest.control import Controlled, reload_operation, status_operation, switch_operations
-from dcm4py_leading.web.rest.echo import Echoing, echo_operation
+from dcm4py_leading.web.rest.control import ListeningControl, reload_operation, status_operation, switch_operations
+from dcm4py_leading.web.rest.echo import EchoService, echo_operation
 from dcm4py_leading.web.rest.operations import Operation, routes_of
-from dcm4py_leading.web.rest.own.drift import Drifting, drift_operations
+from dcm4py_leading.web.rest.own.drift import DriftService, drift_operations
 from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explain_operation
 from dcm4py_leading.web.rest.own.jobs import job_operations
-from dcm4py_leading.web.rest.own.leading import Leading, leading_operations
+from dcm4py_leading.web.rest.own.leading import LeadingService, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
 
 
 class Control(
-    Controlled,
+    ListeningControl,
     Associations,
-    Echoing,
-    Editing,
+    EchoService,
+    EditService,
     StudiesService,
-    Deleting,
-    Exporting,
+    DeletionService,
+    ExportService,
     Searching,
     Retrieving,
-    Edited,
-    Sendable,
-    Drifting,
+    EditPagesService,
+    SendService,
+    DriftService,
     Running,
-    Healthy,
+    HealthSource,
     Explainer,
     LeadingAnswers,
-    Leading,
-    Metered,
-    Trying,
+    LeadingService,
+    MetricsSource,
+    TrialService,
     Protocol,
 ):
     """The service as the HTTP rim may use it. Called from a worker thread."""

@@ -152,11 +152,11 @@ class Supervisor(Calls):
         close_all(obsolete)
 
     def start_listening(self) -> None:
-        """Accept associations again (see `web.rest.control.Controlled`)."""
+        """Accept associations again (see `web.rest.control.ListeningControl`)."""
         self._listening.start()
 
     def stop_listening(self) -> None:
-        """Accept no more associations (see `web.rest.control.Controlled`)."""
+        """Accept no more associations (see `web.rest.control.ListeningControl`)."""
         self._listening.stop()
 
     def _open_ports(self) -> None:

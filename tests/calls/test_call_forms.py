@@ -32,7 +32,7 @@ from dcm4py_leading.service.sending.export import Export, ExportOutcome
 from dcm4py_leading.service.sending.running_exports import SendProgress
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy, StudyPage, StudySearch
-from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.receivers import LeadingReceivers
 from dcm4py_leading.service.studies.three_values import (
     AttributeValues,
     ConsideredRule,
@@ -122,7 +122,7 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     (
         LED_AFTER,
         [{"amendment": AMENDMENT.to_json(), "receivers": ["STORESCP"]}],
-        [(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP", "VIEWER")),)],
+        [(LeadingReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP", "VIEWER")),)],
     ),
     (
         THREE_VALUES,
@@ -157,7 +157,7 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
                     for decider in ValueSource
                 ),
                 rules=(ConsideredRule(cn="Leading", decided_by="", found=""),),
-                led=(LedReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP",)),),
+                led=(LeadingReceivers(rule="Leading", leading_cfind_scp="QRSCP", receivers=("STORESCP",)),),
                 failure="",
                 notes=("said",),
             )

@@ -145,9 +145,9 @@ def test_text_that_would_be_lost_in_a_set_is_named() -> None:
 
 def test_all_text_follows_another_set() -> None:
     ds = read(codes("ISO_IR 100") + LOCAL_LATIN + name(b"M\xfcller"), EXPLICIT_LITTLE)
-    from dcm4py_leading.coercion.changes import set_to
+    from dcm4py_leading.coercion.changes import set_attribute
 
-    apply(ds, [set_to(specific_character_set(("ISO_IR 192",)))])
+    apply(ds, [set_attribute(specific_character_set(("ISO_IR 192",)))])
     assert "Zürich".encode() in write(ds, EXPLICIT_LITTLE)
     assert unified(("ISO_IR 192",), []) == ("ISO_IR 192",)
 

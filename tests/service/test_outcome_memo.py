@@ -7,7 +7,7 @@ from pydicom import Dataset
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.model.bounds import COERCED_OBJECTS
 from dcm4py_leading.model.values import UID, AETitle
-from dcm4py_leading.service.outcome_memo import CoercedElements, RememberedOutcome, outcome_memo
+from dcm4py_leading.service.outcome_memo import CachedOutcome, CoercedElements, outcome_memo
 
 ELEMENTS = CoercedElements(((1, b"ab"), (2, None)), (), False)
 QUESTIONS = [LeadingQuestion(AETitle("LEAD"), UID(f"1.2.{number}")) for number in range(2)]
@@ -15,7 +15,7 @@ QUESTIONS = [LeadingQuestion(AETitle("LEAD"), UID(f"1.2.{number}")) for number i
 
 def test_an_outcome_holds_for_the_very_answers_only() -> None:
     known, unknown = Dataset(), None
-    outcome = RememberedOutcome(ELEMENTS, tuple(zip(QUESTIONS, (known, unknown), strict=True)))
+    outcome = CachedOutcome(ELEMENTS, tuple(zip(QUESTIONS, (known, unknown), strict=True)))
 
     def holds(*answers: Answer) -> bool:
         now: dict[Question, Answer] = dict(zip(QUESTIONS, answers, strict=True))
@@ -29,11 +29,11 @@ def test_an_outcome_holds_for_the_very_answers_only() -> None:
 
 def test_an_outcome_without_questions_holds() -> None:
     answers: dict[Question, Answer] = {}
-    assert RememberedOutcome(ELEMENTS, ()).holds(answers.__getitem__)
+    assert CachedOutcome(ELEMENTS, ()).holds(answers.__getitem__)
 
 
 def test_outcomes_are_bounded_in_number() -> None:
-    memo, outcome = outcome_memo(), RememberedOutcome(ELEMENTS, ())
+    memo, outcome = outcome_memo(), CachedOutcome(ELEMENTS, ())
     assert outcome.elements.length == 2
     for number in range(COERCED_OBJECTS + 1):
         memo.put(number, outcome)

@@ -168,7 +168,7 @@ def test_studies_are_asked_for_even_where_the_client_does_not() -> None:
 
 
 def test_keys_that_are_not_matched_are_asked_for_without_a_value() -> None:
-    query = asked(PatientID="P1", PatientName="A*").regardless_of([0x00100020]).of_studies(["1.2.3", "1.2.4"])
+    query = asked(PatientID="P1", PatientName="A*").without_keys([0x00100020]).of_studies(["1.2.3", "1.2.4"])
     identifier = query.identifier()
     assert identifier.get("PatientID") in (None, "")
     assert identifier.PatientName == "A*"

@@ -13,7 +13,7 @@ from dcm4py_leading.dicom.message import store_response
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, ReleaseRequest, ReleaseResponse
 from dcm4py_leading.dicom.upper.state import Event
@@ -204,7 +204,7 @@ def element(number: int, value: int) -> bytes:
     return struct.pack("<HHLH", 0, number, 2, value)
 
 
-def next_object(association: Association) -> Message:
+def next_object(association: Association) -> DimseMessage:
     """The next C-STORE-RQ of a C-GET, whose progress may be told before."""
     while (message := association.receive(60)).number(dimse.COMMAND_FIELD) != dimse.C_STORE_RQ:
         assert message.number(dimse.STATUS) == 0xFF00

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.archive.index.attributes import decode
-from dcm4py_leading.coercion.changes import Change, emptied, set_to
+from dcm4py_leading.coercion.changes import Change, empty_attribute, set_attribute
 from dcm4py_leading.coercion.original_attributes import ORIGINAL_ATTRIBUTES_SEQUENCE
 from dcm4py_leading.coercion.update import is_empty, plan_update, with_character_set
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
@@ -75,13 +75,15 @@ def carry_edits(ds: Dataset, encoded: bytes, only: Collection[int], apply: Calla
     tags = tags_of_edits(kept).intersection(only)
     changes = plan_update(ds, kept, UpdatePolicy.OVERWRITE, only=tags)
     changes += [
-        emptied(tag, ds[tag].VR) for tag in sorted(tags) if tag not in kept and tag in ds and not is_empty(ds[tag])
+        empty_attribute(tag, ds[tag].VR)
+        for tag in sorted(tags)
+        if tag not in kept and tag in ds and not is_empty(ds[tag])
     ]
     if not changes:
         return
     apply(changes)
     items = [deepcopy(item) for item in (*_items(ds), *_items(kept))]
-    apply(with_character_set(ds, [set_to(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", items))]))
+    apply(with_character_set(ds, [set_attribute(DataElement(ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", items))]))
 
 
 def _items(ds: Dataset) -> list[Dataset]:

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, vr_of
-from dcm4py_leading.coercion.changes import Change, emptied, set_to
+from dcm4py_leading.coercion.changes import Change, empty_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
@@ -95,11 +95,11 @@ def _scheduled_station(ds: Dataset, ae_title: str, *, is_query: bool) -> list[Ch
     item = next(iter(items_of(ds, SCHEDULED_PROCEDURE_STEP_SEQUENCE)), None)
     if item is not None and not is_empty(item.get(SCHEDULED_STATION_AE_TITLE)):
         return None
-    title = set_to(DataElement(SCHEDULED_STATION_AE_TITLE, "AE", ae_title), within=within)
+    title = set_attribute(DataElement(SCHEDULED_STATION_AE_TITLE, "AE", ae_title), within=within)
     if item or not is_query:
         return [title]
     # The item is made by the first SET.
-    return [title, *(emptied(tag, vr_of(tag) or "UN", within=within) for tag in _RETURN_KEYS)]
+    return [title, *(empty_attribute(tag, vr_of(tag) or "UN", within=within) for tag in _RETURN_KEYS)]
 
 
 _BLOCKS = range(0x10, 0x100)
@@ -119,11 +119,11 @@ def _sending_of_series(ds: Dataset, ae_title: str) -> list[Change] | None:
     if block is not None:
         if not is_empty(ds.get(_sending_ae_title(block))):
             return None
-        return [set_to(DataElement(_sending_ae_title(block), "AE", ae_title))]
+        return [set_attribute(DataElement(_sending_ae_title(block), "AE", ae_title))]
     block = next((block for block in _BLOCKS if block not in reserved), None)
     if block is None:
         raise CoercionFailed("use-calling-aet-as: group 7777 has no free private block")
     return [
-        set_to(DataElement(_tag(block), "LO", PRIVATE_CREATOR)),
-        set_to(DataElement(_sending_ae_title(block), "AE", ae_title)),
+        set_attribute(DataElement(_tag(block), "LO", PRIVATE_CREATOR)),
+        set_attribute(DataElement(_sending_ae_title(block), "AE", ae_title)),
     ]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.changes import Change, removed, set_to
+from dcm4py_leading.coercion.changes import Change, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import AllTags, Tags
@@ -59,8 +59,8 @@ class ChangeCharsetStep:
                 f" or not encoded in {described(self.codes)}"
             )
         if self.codes:
-            return [set_to(specific_character_set(self.codes))]
-        return [removed(SPECIFIC_CHARACTER_SET)]
+            return [set_attribute(specific_character_set(self.codes))]
+        return [remove_attribute(SPECIFIC_CHARACTER_SET)]
 
 
 def compile_change_charset(specific: str) -> ChangeCharsetStep:

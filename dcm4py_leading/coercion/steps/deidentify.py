@@ -24,7 +24,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
-from dcm4py_leading.coercion.changes import Change, TagPath, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, TagPath, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.deidentification_table import METHODS, TABLE, Option
 from dcm4py_leading.coercion.steps.pseudonyms import new_uid, patient_id_hash
@@ -134,24 +134,24 @@ class DeidentifyStep:
         for tag in sorted(ds.keys()):
             match self._action(tag):
                 case _Action.REMOVE:
-                    yield removed(tag, within=within)
+                    yield remove_attribute(tag, within=within)
                 case _Action.EMPTY:
                     if not _is_empty(ds, tag):
-                        yield emptied(tag, _vr(ds, tag), within=within)
+                        yield empty_attribute(tag, _vr(ds, tag), within=within)
                 case _Action.DUMMY:
                     # Without a value it is of type 2 here, and says nothing.
                     if not _is_empty(ds, tag):
-                        yield set_to(self._dummy(ds, tag), within=within)
+                        yield set_attribute(self._dummy(ds, tag), within=within)
                 case _Action.NEW_UID:
                     element = _with_new_uids(ds, tag)
                     if element is not None:
-                        yield set_to(element, within=within)
+                        yield set_attribute(element, within=within)
                 case _Action.KEEP:
                     if tag in _PIXEL_DATA or _vr(ds, tag) != "SQ":
                         continue
                     items = _items(ds, tag)
                     if items is None:
-                        yield removed(tag, within=within)
+                        yield remove_attribute(tag, within=within)
                     else:
                         for index, item in enumerate(items):
                             yield from self._item(item, (*within, int(tag), index))
@@ -195,30 +195,30 @@ class DeidentifyStep:
 
     def _replaced(self, ds: Dataset) -> Iterator[Change]:
         if Option.RETAIN_PATIENT_ID_HASH in self.options and not is_empty(ds.get(_PATIENT_ID)):
-            yield set_to(DataElement(_PATIENT_ID, "LO", patient_id_hash(ds)))
+            yield set_attribute(DataElement(_PATIENT_ID, "LO", patient_id_hash(ds)))
         if not is_empty(ds.get(_ENCAPSULATED_DOCUMENT_LENGTH)) and not _is_empty(ds, BaseTag(_ENCAPSULATED_DOCUMENT)):
-            yield set_to(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
+            yield set_attribute(DataElement(_ENCAPSULATED_DOCUMENT_LENGTH, "UL", 2))
 
     def _declared(self, ds: Dataset) -> Iterator[Change]:
         """Changes that declare the de-identification (PS3.15 E.1.1); what is there of an earlier one stays."""
-        yield set_to(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
+        yield set_attribute(DataElement(_PATIENT_IDENTITY_REMOVED, "CS", "YES"))
         methods = [METHODS[option] for option in Option if option in self.options | {Option.BASIC_PROFILE}]
         said = _texts(ds, _DE_IDENTIFICATION_METHOD)
         said += [method.meaning for method in methods if method.meaning not in said]
-        yield set_to(DataElement(_DE_IDENTIFICATION_METHOD, "LO", said[0] if len(said) == 1 else said))
+        yield set_attribute(DataElement(_DE_IDENTIFICATION_METHOD, "LO", said[0] if len(said) == 1 else said))
         items = list(items_of(ds, _DE_IDENTIFICATION_METHOD_CODE_SEQUENCE))
         coded = {(_text(item, 0x00080100), _text(item, 0x00080102)) for item in items}
         new = [method for method in methods if (method.value, method.scheme) not in coded]
         for index, method in enumerate(new, start=len(items)):
             within = (_DE_IDENTIFICATION_METHOD_CODE_SEQUENCE, index)
-            yield set_to(DataElement(0x00080100, "SH", method.value), within=within)
-            yield set_to(DataElement(0x00080102, "SH", method.scheme), within=within)
-            yield set_to(DataElement(0x00080104, "LO", method.meaning), within=within)
+            yield set_attribute(DataElement(0x00080100, "SH", method.value), within=within)
+            yield set_attribute(DataElement(0x00080102, "SH", method.scheme), within=within)
+            yield set_attribute(DataElement(0x00080104, "LO", method.meaning), within=within)
         modified = "REMOVED"
         if Option.RETAIN_FULL_DATES in self.options:
             # Dates that an earlier de-identification took away are not back.
             modified = _text(ds, _LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED) or "UNMODIFIED"
-        yield set_to(DataElement(_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", modified))
+        yield set_attribute(DataElement(_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", modified))
 
 
 def compile_deidentify(options: Iterable[str]) -> DeidentifyStep:

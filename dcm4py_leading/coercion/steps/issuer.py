@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, values_of
-from dcm4py_leading.coercion.changes import Change, emptied, set_to
+from dcm4py_leading.coercion.changes import Change, empty_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat
 from dcm4py_leading.coercion.steps.step import Traits
@@ -65,7 +65,7 @@ class NullifyIssuerStep:
         if issuer is None or not self._is_unwanted(issuer):
             return None
         present = [ds[tag] for tag in (ISSUER_OF_PATIENT_ID, ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE) if tag in ds]
-        return [emptied(element.tag, element.VR) for element in present if not is_empty(element)]
+        return [empty_attribute(element.tag, element.VR) for element in present if not is_empty(element)]
 
     def _is_unwanted(self, issuer: Issuer) -> bool:
         match self.when:
@@ -122,7 +122,7 @@ class SupplementIssuerStep:
         issuer = f"{present}-{text}" if present else text
         if len(issuer) > _MAX_CHARACTERS or "\\" in issuer or not issuer.isprintable():
             raise CoercionFailed("what dcmIssuerOfPatientIDFormat gives is no value for IssuerOfPatientID")
-        return with_character_set(ds, [set_to(DataElement(ISSUER_OF_PATIENT_ID, "LO", issuer))])
+        return with_character_set(ds, [set_attribute(DataElement(ISSUER_OF_PATIENT_ID, "LO", issuer))])
 
 
 def issuer_of_patient_id(ds: Dataset) -> Issuer | None:

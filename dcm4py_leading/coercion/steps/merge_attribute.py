@@ -17,7 +17,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of, parse_tag, vr_of
-from dcm4py_leading.coercion.changes import Change, TagPath, apply, emptied, removed, set_to
+from dcm4py_leading.coercion.changes import Change, TagPath, apply, empty_attribute, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.formats.attributes_format import AttributesFormat, compile_format, texts_of
 from dcm4py_leading.coercion.steps.step import Traits
@@ -79,11 +79,11 @@ class MergeAttribute:
         if self.tag not in item:
             # A format that comes to nothing makes the attribute present, without a value.
             is_set = self.format is not None
-            return [emptied(self.tag, vr_of(self.tag) or "UN", within=self.within)] if is_set else []
+            return [empty_attribute(self.tag, vr_of(self.tag) or "UN", within=self.within)] if is_set else []
         if self.remove:
-            return [removed(self.tag, within=self.within)]
+            return [remove_attribute(self.tag, within=self.within)]
         vr = _vr_of_value(item, self.tag)
-        return [emptied(self.tag, vr, within=self.within)] if vr is not None else []
+        return [empty_attribute(self.tag, vr, within=self.within)] if vr is not None else []
 
     def _set(self, ds: Dataset, item: Dataset | None, text: str) -> list[Change]:
         if item is not None and "\\".join(texts_of(item, self.tag)) == text:
@@ -92,7 +92,7 @@ class MergeAttribute:
             element = _element(self.tag, text)
         except (ValueError, OverflowError, struct.error) as err:
             raise self._failed() from err
-        return with_character_set(ds, [set_to(element, within=self.within)])
+        return with_character_set(ds, [set_attribute(element, within=self.within)])
 
     def _encoded_anew(self, ds: Dataset, text: str) -> list[Change]:
         """The change of the character set: to the requested one if it can encode all text, else to UTF-8.
@@ -111,12 +111,12 @@ class MergeAttribute:
                     f"merge-attrs: {attribute} cannot be decoded in the character set that is declared"
                 )
         if wanted:
-            return [set_to(specific_character_set(possible))] if possible != character_set(ds) else []
+            return [set_attribute(specific_character_set(possible))] if possible != character_set(ds) else []
         if possible != wanted or SPECIFIC_CHARACTER_SET not in ds:
             return []
         if self.remove:
-            return [removed(SPECIFIC_CHARACTER_SET)]
-        return [emptied(SPECIFIC_CHARACTER_SET, "CS")] if character_set(ds) else []
+            return [remove_attribute(SPECIFIC_CHARACTER_SET)]
+        return [empty_attribute(SPECIFIC_CHARACTER_SET, "CS")] if character_set(ds) else []
 
     def _failed(self) -> CoercionFailed:
         return CoercionFailed(f"merge-attrs: what dcmMergeAttribute gives is no value for {keyword_for_tag(self.tag)}")

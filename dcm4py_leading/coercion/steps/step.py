@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.changes import Change, emptied
+from dcm4py_leading.coercion.changes import Change, empty_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.question import Answer, LeadingQuestion, Question
 from dcm4py_leading.coercion.tags import AllTags, Tags
@@ -175,7 +175,7 @@ class NullifyStep:
     def changes(self, ds: Dataset, context: CoercionContext) -> list[Change] | None:
         """An EMPTY for each attribute with a value."""
         present = [(tag, ds[tag]) for tag in self.tags if tag in ds]
-        return [emptied(tag, element.VR) for tag, element in present if not is_empty(element)]
+        return [empty_attribute(tag, element.VR) for tag, element in present if not is_empty(element)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from dcm4py_leading.coercion.attribute_path import items_of
-from dcm4py_leading.coercion.changes import Change, TagPath, set_to
+from dcm4py_leading.coercion.changes import Change, TagPath, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.issuer import (
     ISSUER_OF_PATIENT_ID,
@@ -116,7 +116,7 @@ class SupplementDeviceStep:
         """A SET for each attribute that has no value and that the device has one for."""
         changes: list[Change] = []
         if context.sop_class not in _NO_OBJECTS:
-            changes += [set_to(element) for element in _described(self.device) if is_empty(ds.get(element.tag))]
+            changes += [set_attribute(element) for element in _described(self.device) if is_empty(ds.get(element.tag))]
         changes += _issuer_of_patient_id(ds, self.device.issuer_of_patient_id)
         changes += self._issuers(ds, _IDENTIFIERS)
         if context.sop_class == _MODALITY_WORKLIST_FIND:
@@ -133,7 +133,7 @@ class SupplementDeviceStep:
         for pair in identifiers:
             issuer = pair.issuer(self.device)
             if issuer is not None and not is_empty(ds.get(pair.identifier)) and is_empty(ds.get(pair.sequence)):
-                yield set_to(DataElement(pair.sequence, "SQ", [_issuer_item(issuer)]), within=within)
+                yield set_attribute(DataElement(pair.sequence, "SQ", [_issuer_item(issuer)]), within=within)
 
 
 def _described(device: DeviceDescription) -> Iterator[DataElement]:
@@ -161,12 +161,12 @@ def _issuer_of_patient_id(ds: Dataset, issuer: Issuer | None) -> Iterator[Change
     if issuer is None or is_empty(ds.get(_PATIENT_ID)) or not is_empty(ds.get(ISSUER_OF_PATIENT_ID)) or qualifiers:
         return
     if issuer.local_namespace_entity_id is not None:
-        yield set_to(DataElement(ISSUER_OF_PATIENT_ID, "LO", issuer.local_namespace_entity_id))
+        yield set_attribute(DataElement(ISSUER_OF_PATIENT_ID, "LO", issuer.local_namespace_entity_id))
     if issuer.universal_entity_id is not None:
         item = Dataset()
         item.add_new(UNIVERSAL_ENTITY_ID, "UT", issuer.universal_entity_id)
         item.add_new(UNIVERSAL_ENTITY_ID_TYPE, "CS", issuer.universal_entity_id_type)
-        yield set_to(DataElement(ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE, "SQ", [item]))
+        yield set_attribute(DataElement(ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE, "SQ", [item]))
 
 
 def _issuer_item(issuer: Issuer) -> Dataset:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydicom import Dataset
 
-from dcm4py_leading.coercion.changes import Change, removed, set_to
+from dcm4py_leading.coercion.changes import Change, remove_attribute, set_attribute
 from dcm4py_leading.coercion.context import CoercionContext
 from dcm4py_leading.coercion.steps.step import Traits
 from dcm4py_leading.coercion.tags import Tags
@@ -49,4 +49,4 @@ class TrimISO2022Step:
             return None
         plain = _PLAIN[codes]
         # The default repertoire is meant by an absent attribute, and must not be by an empty one (type 1C).
-        return [set_to(specific_character_set(plain)) if plain else removed(SPECIFIC_CHARACTER_SET)]
+        return [set_attribute(specific_character_set(plain)) if plain else remove_attribute(SPECIFIC_CHARACTER_SET)]

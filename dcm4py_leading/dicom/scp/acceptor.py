@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, i
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.requests import named, require_service
 from dcm4py_leading.dicom.upper.association import Association
-from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.foreign import ForeignPeers
 from dcm4py_leading.dicom.upper.link import ForeignProtocol, Link, LinkEnded, LinkTimeout
@@ -281,7 +281,7 @@ class AcceptedAssociation:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
-    def _serve_request(self, message: Message) -> None:
+    def _serve_request(self, message: DimseMessage) -> None:
         data = self._association.data(patience(self.connection.send_timeout))
         request = request_from(message, data)
         if isinstance(request, NotServed):
@@ -319,16 +319,16 @@ class AcceptedAssociation:
             (time.monotonic() - started) * 1000,
         )
 
-    def _answer_no_request(self, message: Message, told: NotServed) -> None:
+    def _answer_no_request(self, message: DimseMessage, refused: NotServed) -> None:
         """Answer a message that is not served, if the standard has a response for it; else abort."""
-        if told.response is None:
-            LOG.warning("%s sent %s: aborting", self.name, told.why)
+        if refused.response is None:
+            LOG.warning("%s sent %s: aborting", self.name, refused.why)
             self.give_up()
             return
-        LOG.warning("%s sent %s", self.name, told.why)
+        LOG.warning("%s sent %s", self.name, refused.why)
         for _ in self._association.data(patience(self.connection.send_timeout)):
             pass
-        self._association.send([(message.context.context_id, told.response, None)])
+        self._association.send([(message.context.context_id, refused.response, None)])
 
     def _refuse(self, request: Request, err: Exception) -> Outcome:
         code = status.UNABLE_TO_PROCESS

@@ -18,7 +18,7 @@ from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.proxy.store_archive import StoreArchive
-from dcm4py_leading.service.proxy.store_forward import archive_behind, never_passed_on_from, pass_on
+from dcm4py_leading.service.proxy.store_forward import archive_behind, excluded_senders, forward_object
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.store import ReceivedObject, store
 
@@ -40,7 +40,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
         if _is_taken(assoc, request, came_from, arrived):
             assoc.respond(request, status.SUCCESS)
             return status.SUCCESS, {"forwarded": came_from}
-    if came_from in never_passed_on_from(assoc.local_ae):
+    if came_from in excluded_senders(assoc.local_ae):
         _require_storage(assoc, came_from)
     elif (behind := archive_behind(assoc.local_ae)) is not None:
         arrived = arrived or _arrived(assoc, request, is_asked_for=False)
@@ -68,7 +68,7 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
 
 def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: ArrivedObject) -> Outcome:
     with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
-        answer, coercer = pass_on(
+        answer, coercer = forward_object(
             assoc.runtime,
             assoc.local_ae,
             arrived,
@@ -172,7 +172,7 @@ def _followed(assoc: AcceptedAssociation, request: Request, scp: AETitle) -> Ite
     for part in request.data:
         yield part
         if (now := time.monotonic()) > next_sign:
-            assoc.runtime.forwards.goes_on(originator, message_id, scp)
+            assoc.runtime.forwards.restart_timeout(originator, message_id, scp)
             next_sign = now + _SIGN
 
 

@@ -17,7 +17,7 @@ from dcm4py_leading.dicom.message import cancel_request, find_request
 from dcm4py_leading.dicom.scu.answers import read_answer
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upper.pace import patience
 from dcm4py_leading.errors import InvalidObject
@@ -221,7 +221,7 @@ def _ask(assoc: RequestedAssociation, context: PresentationContext, sop_class_ui
     return message_id
 
 
-def _pending(response: Message, data: Buffer | None, message_id: int) -> Buffer | None:
+def _pending(response: DimseMessage, data: Buffer | None, message_id: int) -> Buffer | None:
     """The identifier of a pending response; None after the final response. Raises AssociationFailed, FindRefused."""
     if (
         response.number(dimse.COMMAND_FIELD) != dimse.C_FIND_RQ | dimse.RESPONSE

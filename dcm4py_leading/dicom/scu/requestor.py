@@ -18,7 +18,7 @@ from dcm4py_leading.dicom.scu.incoming import joined
 from dcm4py_leading.dicom.scu.outbound import enter, register
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, MoveOriginator, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, AssociationRefused, AssociationRejected, NotCallable
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout, PeerAborted
 from dcm4py_leading.dicom.upper.pace import OF_ANSWERS, patience
@@ -183,7 +183,7 @@ class RequestedAssociation:
         """Set a request, such as a C-CANCEL-RQ, to send before an abort; None: none."""
         self._association.say_before_abort(context.context_id, command)
 
-    def receive(self, timeout: float | None = None) -> tuple[Message, bytes | None]:
+    def receive(self, timeout: float | None = None) -> tuple[DimseMessage, bytes | None]:
         """The next DIMSE response and its data set.
 
         ``timeout`` in seconds. Raises AssociationFailed if none comes within dcmResponseTimeout or ``timeout``.
@@ -206,7 +206,7 @@ class RequestedAssociation:
 
     def poll(
         self, wait: float, collect: Callable[[Iterable[memoryview]], Buffer] = joined
-    ) -> tuple[Message, Buffer | None] | None:
+    ) -> tuple[DimseMessage, Buffer | None] | None:
         """The next DIMSE message and its data set, read by ``collect``; None if none begins within ``wait`` seconds.
 
         Raises AssociationFailed, and the errors of ``collect``.

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.command import MalformedCommand
-from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator, PresentationContext, SentObject
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, MoveOriginator, PresentationContext, SentObject
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.fragmenting import COMMAND, LAST
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
@@ -31,7 +31,7 @@ _NO_STORE_RESPONSE = "a message came where the response to a C-STORE was due"
 
 
 def _until(ends_at: float, timeout: float | None) -> float:
-    """Seconds until then, at most ``timeout``. Raises LinkTimeout when it is over."""
+    """Seconds until a deadline, at most ``timeout``. Raises LinkTimeout after the deadline."""
     left = ends_at - time.monotonic()
     if left <= 0:
         raise LinkTimeout("the message did not come to its end in time")
@@ -39,7 +39,7 @@ def _until(ends_at: float, timeout: float | None) -> float:
 
 
 class Association(MessageSender):
-    """Association with a peer (see the module). One thread receives; `send` may be called by others besides."""
+    """Association with a peer (see the module). One thread receives; other threads may also `send`."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class Association(MessageSender):
         peer_maximum_length: int,
         window: Window = ONE_AT_A_TIME,
     ) -> None:
-        """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
-        # Else a peer that waits until its responses are read would wait for us, and we for it.
+        """``peer_maximum_length`` is the longest P-DATA-TF that the peer accepts; 0: no limit."""
+        # Else a peer that waits until we read its responses would block us, and we the peer.
         super().__init__(link, peer_maximum_length, reads_while_sending=window.invoked > 1)
         self.window = window
         """Operations that may be outstanding at once."""
@@ -63,7 +63,7 @@ class Association(MessageSender):
         self._fragments: deque[tuple[int, int, memoryview]] = deque()
         self._is_data_due = False
         self._data_context_id = 0
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[DimseMessage] = deque()
         """Messages that came before they were wanted. The data set of the last one may still be due."""
         self._held: memoryview | None = None
         """Data set of the message that was received last, where it came before that was wanted."""
@@ -76,10 +76,10 @@ class Association(MessageSender):
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
-    def receive(self, timeout: float | None) -> Message:
-        """The next message; what is left of the data set of the one before is dropped.
+    def receive(self, timeout: float | None) -> DimseMessage:
+        """Receive the next message; drops the rest of the previous data set.
 
-        ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases when the peer asks to release.
+        ``timeout`` in seconds. Raises LinkTimeout, AssociationFailed; PeerReleases if the peer asks to release.
         """
         self._flush()
         self._held = None
@@ -95,19 +95,19 @@ class Association(MessageSender):
     def data(
         self, timeout: float | None, *, ends_at: float | None = None, pace: Pace = OF_PEERS
     ) -> Iterator[memoryview]:
-        """The data set of the message that was received last, piece by piece; each is good until the next one.
+        """The data set of the last received message in pieces; each is valid until the next one.
 
-        ``timeout`` in seconds for each; all have to come until ``ends_at`` of the monotonic clock, and at the ``pace``,
-        for which only the time counts that is spent in waiting for them. Raises as `receive`.
+        ``timeout`` in seconds for each piece; all must come before ``ends_at`` of the monotonic clock, and at the
+        ``pace``, which counts only the time spent waiting. Raises as `receive`.
         """
         if self._held is not None:
             held, self._held = self._held, None
             yield held
-        elif not self._waiting:  # else what is due is the data set of a later message
+        elif not self._waiting:  # else the next data set belongs to a later message
             yield from self._data(timeout, ends_at, pace)
 
     def _data(self, timeout: float | None, ends_at: float | None, pace: Pace) -> Iterator[memoryview]:
-        """The data set of the message that was read last."""
+        """The data set of the last message read."""
         link, length = self.link, 0
         until_now, looks_after = link.waited, pace.seconds
         while self._is_data_due:
@@ -122,30 +122,30 @@ class Association(MessageSender):
             yield value
 
     def is_over(self, message_id: int) -> bool:
-        """True if the peer no longer waits for this request: a C-CANCEL has come (PS3.7 9.3.2.3), or it is gone.
+        """True if the peer no longer waits for this request: it sent a C-CANCEL (PS3.7 9.3.2.3), or has gone.
 
-        One that asks to release waits, and may be sent what it has asked for (PS3.8 table 9-10, AR-7).
+        A peer that asks to release still accepts responses (PS3.8 table 9-10, AR-7).
         """
         return self.is_lost or message_id in self._cancelled
 
     @property
     def is_lost(self) -> bool:
-        """True if nothing can be sent to the peer any more."""
+        """True if nothing can be sent to the peer."""
         self._take_in()
         return self.link.state not in (State.STA6, State.STA8) or not isinstance(self._end, PeerReleases | None)
 
     @property
     def lost_by(self) -> str:
-        """Reason why the association has ended, as far as has been seen; empty while it stands."""
+        """Reason why the association has ended, if noticed; empty while it is established."""
         return "" if self._end is None else str(self._end)
 
     def is_cancelled(self, message_id: int) -> bool:
-        """True if a C-CANCEL for this request has come, as far as `is_over` or `is_open` has seen."""
+        """True if a C-CANCEL for this request has come, as noticed by `is_over` or `is_open`."""
         return message_id in self._cancelled
 
     @property
     def is_open(self) -> bool:
-        """True if the peer is still there, and does not ask to release."""
+        """True if the peer is connected and has not asked to release."""
         self._take_in()
         return self._end is None and self.link.state is State.STA6
 
@@ -157,18 +157,18 @@ class Association(MessageSender):
 
     @property
     def is_releasing(self) -> bool:
-        """True if the peer asked to release, and has no answer yet."""
+        """True if the peer asked to release and has no response yet."""
         return isinstance(self._end, PeerReleases) and self.link.state is State.STA8
 
     def forget_cancelled(self) -> None:
-        """A request ended, and what was to cancel it; those that wait may have been cancelled, too."""
+        """Forget the C-CANCEL of an ended request; waiting requests may also have been cancelled."""
         if self._cancelled:
             self._cancelled.intersection_update([waiting.number(dimse.MESSAGE_ID) for waiting in self._waiting])
 
     def _take_in(self) -> None:
-        """Look at what has come without waiting for more, but for the rest of a message that has begun."""
+        """Read the received messages without waiting, except for the rest of an incomplete message."""
         while self._end is None and len(self._waiting) < self._max_waiting and not self._is_data_due:
-            # What the last PDU holds besides lies in the buffer that the link would read into.
+            # The rest of the last PDU is in the buffer that the link would overwrite.
             if not self._fragments and not self.link.has_input():
                 return
             try:
@@ -186,7 +186,7 @@ class Association(MessageSender):
             self._watch_release()
 
     def _watch_release(self) -> None:
-        """Look if a peer that awaits our A-RELEASE-RP is still there: it must not send anything."""
+        """Check if a peer that waits for our A-RELEASE-RP is still connected; it must not send anything."""
         try:
             if self.link.has_input():
                 self.link.receive(self.link.patience)
@@ -195,18 +195,18 @@ class Association(MessageSender):
         except LinkTimeout:
             self._misbehaves("a PDU without end")
 
-    def _cancel(self, message: Message) -> None:
+    def _cancel(self, message: DimseMessage) -> None:
         cancelled = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO)
         if cancelled is not None:
             self._cancelled.add(cancelled)
 
-    def _begins(self, message: Message) -> None:
-        """A C-CANCEL that came before a request was for an earlier one of that Message ID."""
+    def _begins(self, message: DimseMessage) -> None:
+        """Begin a request; a C-CANCEL that came before was for an earlier request of that Message ID."""
         if self._cancelled and message.is_request:
             self._cancelled.discard(message.number(dimse.MESSAGE_ID) or 0)
 
-    def _put_aside(self, message: Message) -> None:
-        """Keep a message until it is wanted: with its data set, unless that is an object, or nothing more is read."""
+    def _put_aside(self, message: DimseMessage) -> None:
+        """Keep a message for later, with its data set; after an object, read nothing more."""
         if message.is_request:
             self._begins(message)
             if self.window.performed > 1:
@@ -217,7 +217,7 @@ class Association(MessageSender):
         self._waiting.append(message)
 
     def _read_ahead(self) -> memoryview:
-        """The data set of the message that was read last, in memory."""
+        """Read the data set of the last message into memory."""
         left = WAITING_REQUESTS_BYTES - sum(len(waiting.held or b"") for waiting in self._waiting)
         whole = bytearray()
         for part in self._data(self.link.patience, None, OF_PEERS):
@@ -226,22 +226,22 @@ class Association(MessageSender):
                 raise self._misbehaves(f"requests that wait have more than {WAITING_REQUESTS_BYTES} bytes")
         return memoryview(whole)
 
-    def _next_waiting(self) -> Message:
+    def _next_waiting(self) -> DimseMessage:
         message = self._waiting.popleft()
         if message.is_request and not isinstance(self._end, PeerReleases | None):
-            self._waiting.clear()  # nobody waits for the answers
+            self._waiting.clear()  # the responses are no longer needed
             raise self._end
         self._held = message.held
         return message
 
-    def _receive(self, timeout: float | None) -> Message:
+    def _receive(self, timeout: float | None) -> DimseMessage:
         if self._is_data_due:
             for _ in self._data(timeout, None, OF_PEERS):
                 pass
         return self._message(*self._fragment(timeout))
 
-    def _message(self, context_id: int, control: int, value: memoryview) -> Message:
-        """The message that begins with a fragment."""
+    def _message(self, context_id: int, control: int, value: memoryview) -> DimseMessage:
+        """Read the message that begins with a fragment."""
         if not control & COMMAND:
             raise self._misbehaves("a data set came where a command was due")
         encoded = value if control & LAST else self._rest_of_command(value)
@@ -258,10 +258,10 @@ class Association(MessageSender):
         self.received[command[dimse.COMMAND_FIELD]] += 1
         self._is_data_due = data_set_type != dimse.NO_DATA_SET
         self._data_context_id = context_id
-        return Message(context, command)
+        return DimseMessage(context, command)
 
     def _rest_of_command(self, first: memoryview) -> bytearray:
-        """A command that comes in several fragments, as hardly any does."""
+        """Read the rest of a command in several fragments, which is rare."""
         parts = bytearray(first)
         ends_at = time.monotonic() + COMMAND_SECONDS
         while True:
@@ -307,17 +307,17 @@ class Association(MessageSender):
     # -- C-STORE, of which a retrieve makes many ------------------------------------------------------------------
 
     def transfer_syntaxes(self, sop_class_uid: str) -> tuple[str, ...]:
-        """Transfer syntaxes in which the peer takes instances of this SOP class."""
+        """Transfer syntaxes in which the peer accepts instances of this SOP class."""
         return tuple(self._contexts_as_scu.get(sop_class_uid, ()))
 
     def context_for(self, abstract_syntax: str, transfer_syntax: str) -> PresentationContext | None:
-        """The presentation context, in which we may be SCU, of this abstract and transfer syntax."""
+        """The presentation context of this abstract and transfer syntax in which we may be SCU."""
         return self._contexts_as_scu.get(abstract_syntax, {}).get(transfer_syntax)
 
     def begin_store(self, obj: SentObject, message_id: int, originator: MoveOriginator | None) -> None:
-        """Send the C-STORE-RQ of ``obj``, of medium priority, and close ``obj``; a `store_response` has to follow.
+        """Send the C-STORE-RQ of ``obj`` with medium priority, and close ``obj``; `store_response` must follow.
 
-        Raises AssociationFailed, and what reading the object raises.
+        Raises AssociationFailed, and the errors of reading the object.
         """
         try:
             context = self.context_for(obj.sop_class_uid, obj.transfer_syntax_uid)
@@ -331,12 +331,12 @@ class Association(MessageSender):
             obj.close()
 
     def store_response(self, timeout: float | None) -> tuple[int, int] | None:
-        """Message ID and status of the next response to a C-STORE; None when none came in ``timeout`` seconds.
+        """Message ID and status of the next C-STORE response; None if none came in ``timeout`` seconds.
 
-        The association is of no use then: a late response could be taken for that to another object. A C-CANCEL that
-        comes meanwhile is remembered.
+        Then the association is unusable: a late response could be taken for that to another object. Notes a C-CANCEL
+        that comes in the meantime.
         """
-        message: Message | None = None
+        message: DimseMessage | None = None
         try:
             self._flush()
             if not self._waiting and not self._is_data_due:
@@ -365,8 +365,8 @@ class Association(MessageSender):
         message_id, status = message.number(dimse.MESSAGE_ID_BEING_RESPONDED_TO), message.number(dimse.STATUS)
         return None if message_id is None or status is None else (message_id, status)
 
-    def _waiting_response(self) -> Message | None:
-        """The first response that came before it was wanted; None where one has to be read."""
+    def _waiting_response(self) -> DimseMessage | None:
+        """The first response that was received early; None if there is none."""
         for at, waiting in enumerate(self._waiting):
             if not waiting.is_request:
                 del self._waiting[at]
@@ -382,9 +382,9 @@ class Association(MessageSender):
     # -- ending -------------------------------------------------------------------------------------------------
 
     def release(self, timeout: float | None) -> bool:
-        """Release in an orderly way, also when the peer asked first; ``timeout`` in seconds bounds the wait.
+        """Release the association, also when the peer asked first; waits at most ``timeout`` seconds.
 
-        False if it had to be aborted.
+        False if the association had to be aborted.
         """
         is_orderly = True
         try:
@@ -405,12 +405,12 @@ class Association(MessageSender):
         is_released = False
         while not is_released:
             is_released = isinstance(self.link.receive(timeout), ReleaseResponse)
-            # Both at the same time: the acceptor answers when it has the answer (PS3.8 9.2.2).
+            # Release collision: the acceptor responds after it has the response (PS3.8 9.2.2).
             if self.link.state in (State.STA9, State.STA12):
                 self.link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 if is_released:
                     self.link.linger(1.0 if timeout is None else timeout)
 
     def abort(self) -> None:
-        """Abort; for any thread."""
+        """Abort the association; for any thread."""
         self.link.abort()

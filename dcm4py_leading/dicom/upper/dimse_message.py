@@ -24,7 +24,7 @@ class PresentationContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DimseMessage:
     """A DIMSE message without its data set, which comes by `Association.data`."""
 
     context: PresentationContext

@@ -1,4 +1,4 @@
-"""DIMSE messages as they are sent: cut into P-DATA-TF without a copy (PS3.8 E), several with one system call."""
+"""Sending of DIMSE messages: cut into P-DATA-TF without a copy (PS3.8 E), several with one system call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MessageSender:
     """The sending half of an `association.Association`."""
 
     def __init__(self, link: Link, peer_maximum_length: int, *, reads_while_sending: bool) -> None:
-        """``peer_maximum_length`` is the longest P-DATA-TF that the peer takes; 0: any."""
+        """``peer_maximum_length`` is the longest P-DATA-TF that the peer accepts; 0: no limit."""
         self.link = link
         self._fragmenter = Fragmenter(peer_maximum_length)
         self.takes_data_sets = self._fragmenter.takes_data_sets
@@ -32,7 +32,7 @@ class MessageSender:
     def send(self, messages: Iterable[tuple[int, Command, bytes | None]]) -> None:
         """Send messages, each in the presentation context of that ID, with one system call.
 
-        Raises AssociationFailed, also when the peer does not take them in time.
+        Raises AssociationFailed, also if the peer does not read them in time.
         """
         buffers: list[Buffer] = []
         for context_id, command, data in messages:
@@ -46,15 +46,15 @@ class MessageSender:
         self._send(buffers)
 
     def send_later(self, context_id: int, command_field: int, encoded: bytes) -> None:
-        """Let a command without a data set leave with what is sent next, at the latest before anything is waited for.
+        """Queue a command without a data set; sent with the next message, at the latest before a wait for the peer.
 
-        Only the thread that receives may do so.
+        Only for the receiving thread.
         """
         self.sent[command_field] += 1
         self._outbox += self._fragmenter.command(context_id, encoded)
 
     def say_before_abort(self, context_id: int, command: Command | None) -> None:
-        """Send a command without a data set when the association is aborted, as far as it can be; None: nothing."""
+        """Set a command without a data set to send before an abort, if possible; None: none."""
         words = b""
         if command is not None:
             encoded = dimse.encode({**command, dimse.DATA_SET_TYPE: dimse.NO_DATA_SET})
@@ -62,7 +62,7 @@ class MessageSender:
         self.link.last_words = words
 
     def send_each(self, context_id: int, command: Command, data_sets: Iterable[bytes]) -> None:
-        """Send the same command with one data set after the other, with one system call. Raises as `send`."""
+        """Send the same command with each of the data sets, with one system call. Raises as `send`."""
         buffers: list[Buffer] = []
         repeated = self._fragmenter.command(context_id, dimse.encode({**command, dimse.DATA_SET_TYPE: 1}))
         count = 0
@@ -74,14 +74,14 @@ class MessageSender:
         self._send(buffers)
 
     def _flush(self) -> None:
-        """Send what was to be sent later."""
+        """Send the queued commands."""
         if self._outbox:
             self._send((), reads=self._reads_while_sending)
 
     def send_object(self, context: PresentationContext, command: bytes, obj: SentObject) -> None:
-        """Send a message whose data set is that of ``obj``, as it comes from where it lies. Raises as `send`.
+        """Send a message with the data set of ``obj``, read from its source in batches. Raises as `send`.
 
-        For the thread that receives.
+        Only for the receiving thread.
         """
         buffers = self._fragmenter.command(context.context_id, command)
         left = obj.length
@@ -97,13 +97,13 @@ class MessageSender:
                     batch, odd = without_last(batch)
                     size -= 1
                 if not size and not buffers:
-                    continue  # there must be no fragment after the last one
+                    continue  # no fragment may follow the last one
                 buffers += self._fragmenter.data_set(context.context_id, batch, size, left)
                 has_begun = True
                 self._send(buffers, reads=self._reads_while_sending)
                 left -= size
                 buffers = []
-        except BaseException:  # whatever it was: the peer must not take a part for the whole
+        except BaseException:  # after any error: the peer must not take a part for the whole object
             if has_begun:
                 self.link.abort()
             raise

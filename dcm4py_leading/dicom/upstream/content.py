@@ -20,7 +20,7 @@ from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.modality_sop_classes import companions, sop_classes_of
-from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
+from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, study_root_identifier
 from dcm4py_leading.errors import InvalidObject
 from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -107,7 +107,7 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, _Wan
     assert tag is not None
     values: list[str] = []
     for response in encoded_responses(
-        assoc, context, STUDY_ROOT_FIND, question(level, wanted), within(QUESTION_SECONDS)
+        assoc, context, STUDY_ROOT_FIND, study_root_identifier(level, wanted), within(QUESTION_SECONDS)
     ):
         try:
             values += values_text(read_answer(response, context.transfer_syntax, [tag]), tag)

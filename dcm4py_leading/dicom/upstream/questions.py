@@ -13,7 +13,7 @@ QUERY_CONTEXTS = [(STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITT
 """Presentation contexts to propose for such questions."""
 
 
-def question(level: Level, keys: Mapping[str, str | Sequence[str] | None]) -> Dataset:
+def study_root_identifier(level: Level, keys: Mapping[str, str | Sequence[str] | None]) -> Dataset:
     """Identifier of a query at ``level`` with these keys by keyword; None for a return key."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = level.value

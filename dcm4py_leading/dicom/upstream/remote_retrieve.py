@@ -22,7 +22,7 @@ from dcm4py_leading.dicom.identifier import decode
 from dcm4py_leading.dicom.message import cancel_request, store_response
 from dcm4py_leading.dicom.scu.outbound import spawn
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.dicom.upstream.retrieve_methods import PendingRetrieve, RetrieveMethods
 from dcm4py_leading.errors import ArchiveUnavailable, RequestError, StorageUnavailable
@@ -175,7 +175,7 @@ class RemoteRetrieve:
         else:
             self._ended(response, None if data is None else bytes(data))
 
-    def _take(self, request: Message, data: Buffer) -> None:
+    def _take(self, request: DimseMessage, data: Buffer) -> None:
         """Handle an object that came by C-GET."""
         uid = request.text(dimse.AFFECTED_SOP_INSTANCE_UID)
         try:
@@ -186,7 +186,7 @@ class RemoteRetrieve:
                 LOG.warning(
                     "object %s of study %s from %s is refused: nobody asked for it", ref(uid), study, self._forward.scp
                 )
-                self._forward.refuse_stranger(uid)
+                self._forward.refuse_unrequested(uid)
             code = status.UNABLE_TO_PROCESS if is_stranger or not self._forward.offer(obj) else status.SUCCESS
         except RequestError as err:
             LOG.warning("object %s from %s is refused: %s", ref(uid), self._forward.scp, err)
@@ -194,7 +194,7 @@ class RemoteRetrieve:
             code = err.status
         self._asking.assoc.send(request.context, store_response(request, code))
 
-    def _ended(self, response: Message, data: bytes | None) -> None:
+    def _ended(self, response: DimseMessage, data: bytes | None) -> None:
         """Handle the final response: objects have failed, unless requested again or by the other method."""
         code = response.number(dimse.STATUS)
         counts = _counts(response)
@@ -228,7 +228,7 @@ class RemoteRetrieve:
             failed=final.failed, failure=final.failure, total=final.total, least=final.least, is_answer=True
         )
 
-    def _failure(self, code: int | None, response: Message) -> ArchiveUnavailable | None:
+    def _failure(self, code: int | None, response: DimseMessage) -> ArchiveUnavailable | None:
         if code is not None and (code in (status.SUCCESS, status.CANCEL) or 0xB000 <= code <= 0xBFFF):
             return None
         text = "no status" if code is None else f"0x{code:04X}"
@@ -259,7 +259,7 @@ class RemoteRetrieve:
         return True
 
     def _wait_for_the_next_time(self, at: float, wait: float) -> None:
-        self._forward.goes_on()  # it is not silent, we are
+        self._forward.restart_timeout()  # it is not silent, we are
         time.sleep(max(min(wait, at - time.monotonic()), 0))
         if time.monotonic() < at:
             return
@@ -277,7 +277,7 @@ class RemoteRetrieve:
             return []
 
 
-def _counts(response: Message) -> Mapping[int, int]:
+def _counts(response: DimseMessage) -> Mapping[int, int]:
     return {
         element: response.number(element) or 0
         for element in (dimse.REMAINING, dimse.COMPLETED, dimse.FAILED, dimse.WARNING)

@@ -9,7 +9,7 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.scu.storage_association import StorageAssociation
 from dcm4py_leading.dicom.upper import command as dimse
-from dcm4py_leading.dicom.upper.dimse_message import Message
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -89,7 +89,7 @@ class _GoneWhileIdle(AssociationFailed):
     """The archive ended an association on which it had accepted objects, without an answer to the next one."""
 
 
-def _exchange(assoc: RequestedAssociation, obj: PreparedObject, message_id: int) -> Message:
+def _exchange(assoc: RequestedAssociation, obj: PreparedObject, message_id: int) -> DimseMessage:
     """Send a C-STORE and return the response, which has a status. Raises AssociationFailed."""
     assoc.begin_store(obj, message_id, None)
     response, _ = assoc.receive()

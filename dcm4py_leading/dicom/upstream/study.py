@@ -16,7 +16,7 @@ from dcm4py_leading.dicom.scu.find_exchange import FindRefused, find_responses, 
 from dcm4py_leading.dicom.scu.leading import STUDY_ROOT_FIND
 from dcm4py_leading.dicom.scu.requestor import RequestedAssociation
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, AssociationRefused
-from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, question
+from dcm4py_leading.dicom.upstream.questions import QUERY_CONTEXTS, study_root_identifier
 from dcm4py_leading.errors import ArchiveUnavailable
 from dcm4py_leading.model.bounds import QUESTION_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity, RemoteAE
@@ -110,5 +110,5 @@ def _values(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str 
 
 def _found(assoc: RequestedAssociation, level: Level, wanted: Mapping[str, str | None]) -> list[Dataset]:
     left = within(QUESTION_SECONDS)
-    identifier = question(level, wanted)
+    identifier = study_root_identifier(level, wanted)
     return list(find_responses(assoc, STUDY_ROOT_FIND, identifier, lambda: min(left(), _PATIENCE.total_seconds())))

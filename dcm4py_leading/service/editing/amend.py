@@ -32,7 +32,7 @@ from dcm4py_leading.service.editing.typed import (
     typed_vr,
 )
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.studies.receivers import LedReceivers, led_receivers
+from dcm4py_leading.service.studies.receivers import LeadingReceivers, leading_receivers
 
 _LEVELS = (Level.PATIENT, Level.STUDY)
 
@@ -146,7 +146,7 @@ def make_amendment(runtime: Runtime, amendment: Amendment, *, now: datetime) -> 
     log_edit(amendment.level, uid, amendment.author, changed)
 
 
-def led_after(runtime: Runtime, amendment: Amendment, receivers: Sequence[str]) -> tuple[LedReceivers, ...]:
+def led_after(runtime: Runtime, amendment: Amendment, receivers: Sequence[str]) -> tuple[LeadingReceivers, ...]:
     """AEs that would not get the edited values, as a rule takes them from a leading archive.
 
     Raises EditRefused, DocumentInvalid, IndexUnavailable.
@@ -154,7 +154,7 @@ def led_after(runtime: Runtime, amendment: Amendment, receivers: Sequence[str]) 
     ae = holding_ae(runtime, amendment.ae_title)
     attributes = _first_instance(runtime, amendment.study_instance_uid).attributes
     attributes.update(_wanted(amendment, runtime.keeper.tags[amendment.level]))
-    return led_receivers(runtime, ae, attributes, receivers, changed=frozenset(amendment.wanted))
+    return leading_receivers(runtime, ae, attributes, receivers, changed=frozenset(amendment.wanted))
 
 
 def _wanted(amendment: Amendment, kept: frozenset[int]) -> Dataset:

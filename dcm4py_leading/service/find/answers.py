@@ -11,7 +11,7 @@ from dcm4py_leading.coercion.chain import CoercionResult, ExecutedStep
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.matches_coerced import MatchCoercion, PendingMatch, study_of
-from dcm4py_leading.service.find.memo import RememberedAnswer
+from dcm4py_leading.service.find.memo import CachedFindAnswer
 from dcm4py_leading.service.find.request import FindRequest
 from dcm4py_leading.service.find.response import Elements, NeedsPydicom, Template, encode, reduced, template
 from dcm4py_leading.service.runtime import Runtime
@@ -79,7 +79,7 @@ class MatchAnswers:
             # It was counted above; its effect on all elements equals that on the changed ones.
             return encoded(self._coercion.again(match.attributes, begun), self._request)
         if self._coercion.is_timeless and outcome.is_answered and len(cut) <= COERCED_MATCH_BYTES:
-            self._runtime.answers.put(key, RememberedAnswer(outcome, cut))
+            self._runtime.answers.put(key, CachedFindAnswer(outcome, cut))
         return cut
 
     def _plain(self, match: Match) -> bytes:

@@ -30,8 +30,13 @@ from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.find.answers import coerced_page, encoded
 from dcm4py_leading.service.find.request import FindRequest
-from dcm4py_leading.service.leading_first import LeadingFirstRules, matches_as_led, named_studies, tell
-from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive, each_once
+from dcm4py_leading.service.leading_first import (
+    LeadingFirstRules,
+    log_normal_matching,
+    matches_with_leading_values,
+    named_studies,
+)
+from dcm4py_leading.service.query_archive import ArchiveQuery, QueryArchive, distinct_matches
 
 _KEYS_OF_STUDIES = frozenset(
     {key.tag for key in KEYS if key.level in (Level.PATIENT, Level.STUDY)} | {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY}
@@ -86,10 +91,10 @@ class LeadingFirstArchive:
         if asked.query.level is Level.PATIENT:
             asked = asked.at(Level.STUDY)
         questions = (asked, self._by_leading(asked)) if self._named else (asked,)
-        yield from each_once((self._archive.matches(one, fetch_size=fetch_size) for one in questions), asked)
+        yield from distinct_matches((self._archive.matches(one, fetch_size=fetch_size) for one in questions), asked)
 
     def _by_leading(self, asked: ArchiveQuery) -> ArchiveQuery:
-        return asked.regardless_of(self._led).of_studies(self._named)
+        return asked.without_keys(self._led).of_studies(self._named)
 
 
 class LeadingFirstAnswers:
@@ -109,7 +114,7 @@ class LeadingFirstAnswers:
         if is_of_patients:
             found = [_reduced(ds, self._patient_attributes | {STUDY_INSTANCE_UID}) for ds in found]
         for coerced in coerced_page(found, self._coercer, self._request.sop_class_uid):
-            if not matches_as_led(self._query, coerced):
+            if not matches_with_leading_values(self._query, coerced):
                 continue
             ds = coerced.dataset
             if not is_of_patients:
@@ -144,7 +149,7 @@ def leading_first(
         try:
             named = named_studies(coercer, scp, asked_for)
         except LeadingUnavailable as err:
-            tell(err)
+            log_normal_matching(err)
             return None
     of_patients = _patient_attributes(rules.device)
     return LeadingFirstQuery(

@@ -20,7 +20,7 @@ from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET
 from dcm4py_leading.model.bounds import COERCED_MATCH_BYTES
 from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.coerce import CoercedMessage, Coercer
-from dcm4py_leading.service.find.memo import CoercionMemo, RememberedCoercion, coercion_memo
+from dcm4py_leading.service.find.memo import CachedCoercion, CoercionMemo, coercion_memo
 from dcm4py_leading.service.find.response import Elements, NeedsPydicom, elements_by_tag, encode
 
 
@@ -31,7 +31,7 @@ class PendingMatch:
     elements: Elements
     key: bytes
     touched: bytes
-    known: RememberedCoercion | None
+    known: CachedCoercion | None
     selection: Selection
     asked: tuple[LeadingQuestion, ...]
 
@@ -93,7 +93,7 @@ class MatchCoercion:
             asked = () if study is None else questions(selection, study)
         return PendingMatch(elements=elements, key=key, touched=touched, known=known, selection=selection, asked=asked)
 
-    def finish(self, begun: PendingMatch) -> RememberedCoercion:
+    def finish(self, begun: PendingMatch) -> CachedCoercion:
         """The outcome, with each element that may change. Raises CoercionFailed."""
         answers = tuple(map(self._coercer.answer, begun.asked))
         known = begun.known
@@ -102,7 +102,7 @@ class MatchCoercion:
             return known
         coerced = self._coercer.coerce(decode(begun.touched), begun.selection)
         edited = elements_by_tag(encode(coerced.dataset, ExplicitVRLittleEndian))
-        new = RememberedCoercion(
+        new = CachedCoercion(
             selection=begun.selection,
             asked=begun.asked,
             answers=answers,

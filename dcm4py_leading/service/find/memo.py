@@ -18,7 +18,7 @@ from dcm4py_leading.model.bounds import COERCED_MATCHES
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedCoercion:
+class CachedCoercion:
     """The outcome."""
 
     selection: Selection
@@ -47,19 +47,19 @@ class RememberedCoercion:
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedAnswer:
+class CachedFindAnswer:
     """The encoded answer that a match became."""
 
-    coercion: RememberedCoercion
+    coercion: CachedCoercion
     encoded: bytes
 
 
-CoercionMemo = BoundedCache[bytes, RememberedCoercion]
+CoercionMemo = BoundedCache[bytes, CachedCoercion]
 """By whose messages they are, and the elements that the coercion may look at or change."""
-AnswerMemo = BoundedCache[Hashable, RememberedAnswer]
+AnswerMemo = BoundedCache[Hashable, CachedFindAnswer]
 """By all that an answer is made of: its form, whose messages, and the bytes of the match.
 
-An answer holds while `RememberedCoercion.is_by` does.
+An answer holds while `CachedCoercion.is_by` does.
 """
 
 

@@ -42,7 +42,7 @@ def draw_png(file: BinaryIO) -> bytes:
         if "missing dependencies" in str(err) or isinstance(err, NotImplementedError):
             raise NoPicture(f"there is no codec here for {syntax.name}") from err
         raise NoPicture(f"the image cannot be decoded: {syntax.name}, and broken perhaps") from err
-    return png(shrunk(grey_or_rgb(frame, ds)))
+    return png(shrink(grey_or_rgb(frame, ds)))
 
 
 def _require_small(ds: Dataset) -> None:
@@ -77,7 +77,7 @@ def _stretched(values: Any) -> Any:
     return (np.clip((values - low) / (high - low), 0, 1) * 0xFF).astype(np.uint8)
 
 
-def shrunk(image: Any) -> Any:
+def shrink(image: Any) -> Any:
     """The image reduced to at most `PICTURE_PIXELS` in each direction, by averaging pixels."""
     step = -(-max(image.shape[:2]) // PICTURE_PIXELS)
     if step == 1:

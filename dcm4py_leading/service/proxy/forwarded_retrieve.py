@@ -146,7 +146,7 @@ class ForwardedRetrieve:
             self._refused[sop_instance_uid] = reason
             self._sends_what_is_refused()
 
-    def refuse_stranger(self, sop_instance_uid: str) -> None:
+    def refuse_unrequested(self, sop_instance_uid: str) -> None:
         """Refuse an object that was not asked for; it is failed only if the archive counts it, or has no counts."""
         with self._changed:
             self._strangers.add(sop_instance_uid)
@@ -193,7 +193,7 @@ class ForwardedRetrieve:
             if ended > self._counted:
                 self._counted, self._last_progress = ended, time.monotonic()
 
-    def goes_on(self) -> None:
+    def restart_timeout(self) -> None:
         """Restart the timeout, as a part of an object came, or nothing is expected now."""
         with self._changed:
             self._last_progress = time.monotonic()

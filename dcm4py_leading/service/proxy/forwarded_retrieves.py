@@ -217,7 +217,7 @@ class ForwardedRetrieves:
         if found is None:
             return None
         if not found.wants(arrived):
-            found.refuse_stranger(arrived.sop_instance_uid)
+            found.refuse_unrequested(arrived.sop_instance_uid)
             return None
         return found.offer(arrived, is_claimed=is_claimed)
 
@@ -245,11 +245,11 @@ class ForwardedRetrieves:
         if found is not None:
             found.refuse(sop_instance_uid, reason)
 
-    def goes_on(self, originator: str, message_id: int | None, scp: str) -> None:
+    def restart_timeout(self, originator: str, message_id: int | None, scp: str) -> None:
         """Restart the timeout of retrieves of this process, as a part of an object came; see `take`."""
         named = self._named(originator, message_id) if originator and message_id else None
         for forward in [named] if named else self._fitting(scp, ""):
-            forward.goes_on()
+            forward.restart_timeout()
 
     def _named(self, originator: str, message_id: int) -> ForwardedRetrieve | None:
         with self._lock:

@@ -30,13 +30,13 @@ def archive_behind(ae: ApplicationEntity) -> AETitle | None:
     return ae.settings.archive_behind
 
 
-def never_passed_on_from(ae: ApplicationEntity) -> frozenset[AETitle]:
+def excluded_senders(ae: ApplicationEntity) -> frozenset[AETitle]:
     """AEs whose objects are already in the archives behind the AE: the archives, and the AE itself if configured so."""
     archives = (*ae.settings.spanning_cfind_scps, *ae.settings.fallback_cmove_scps)
     return frozenset((*archives, ae.ae_title)) if archives else frozenset()
 
 
-def pass_on(
+def forward_object(
     runtime: Runtime,
     ae: ApplicationEntity,
     arrived: ArrivedObject,

@@ -60,8 +60,8 @@ from dcm4py_leading.dataset.text.unreadable import UNREADABLE
 from dcm4py_leading.errors import DependencyError
 from dcm4py_leading.model.bounds import COERCED_OBJECT_BYTES
 from dcm4py_leading.service.counts import keys_of
-from dcm4py_leading.service.outcome_memo import CoercedElements, OutcomeMemo, QuestionsAndAnswers, RememberedOutcome
-from dcm4py_leading.service.retrieve.differing import differing
+from dcm4py_leading.service.outcome_memo import CachedOutcome, CoercedElements, OutcomeMemo, QuestionsAndAnswers
+from dcm4py_leading.service.retrieve.differing import differing_parts
 from dcm4py_leading.service.retrieve.relevant_tags import (
     PIXEL_REPRESENTATION,
     AppliedRules,
@@ -245,7 +245,7 @@ class BytewiseCoercion:
     ) -> CoercedElements:
         """Outcome of the elements in ``cut``, computed once for all series that share it."""
         concerned = rules.touched | self._always | {PIXEL_REPRESENTATION}
-        part = None if kept is None or encoding != EXPLICIT_LITTLE else differing(cut, kept, kept_out, concerned)
+        part = None if kept is None or encoding != EXPLICIT_LITTLE else differing_parts(cut, kept, kept_out, concerned)
         if part is not None:
             key = (id(rules), *part)
             outcome = self._outcomes.get(key)
@@ -276,7 +276,7 @@ class BytewiseCoercion:
         length = len(cut) + len(attributes or b"") + outcome.length
         is_answered = not any(isinstance(answer, DependencyError) for _, answer in asked)
         if is_answered and length <= COERCED_OBJECT_BYTES:  # else it would keep alive what failed
-            self._memo.put(key, RememberedOutcome(outcome, asked))
+            self._memo.put(key, CachedOutcome(outcome, asked))
         return outcome
 
     def _work_out(

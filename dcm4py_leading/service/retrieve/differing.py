@@ -18,7 +18,7 @@ _STAYS = IDENTIFYING.union(*IDENTIFIER_GROUPS, {SPECIFIC_CHARACTER_SET})
 _BLANK = b" \0\\"
 
 
-def differing(
+def differing_parts(
     cut: bytes, kept: Sequence[bytes], kept_out: Collection[int], concerned: Collection[int]
 ) -> tuple[bytes, bytes] | None:
     """Parts to decode of the elements ``cut`` out of an object, and of the attributes ``kept`` in the index.

@@ -24,9 +24,9 @@ from dcm4py_leading.service.coerce import CoercedMessage, Coercer
 from dcm4py_leading.service.leading_first import (
     LeadingFirstRules,
     leading_cfind_scp_of,
-    matches_as_led,
+    log_normal_matching,
+    matches_with_leading_values,
     named_studies,
-    tell,
 )
 
 LOG = logging.getLogger(__name__)
@@ -62,10 +62,10 @@ class LeadingFirstRetrieve:
         try:
             named = named_studies(self._coercer, scp, asked_for)
         except LeadingTooManyMatches as err:
-            tell(err)
+            log_normal_matching(err)
             return ()
         except LeadingUnavailable as err:
-            tell(err)
+            log_normal_matching(err)
             return None
         return [uid for uid in named if not keys.study_instance_uids or uid in keys.study_instance_uids]
 
@@ -128,7 +128,7 @@ def _a_study(keys: RetrieveKeys, uid: str, is_own: bool) -> Dataset:
 
 def _belongs(coercer: Coercer, query: Query, ds: Dataset, selection: Selection) -> bool:
     try:
-        return matches_as_led(query, coercer.coerce_uncounted(ds, selection, []))
+        return matches_with_leading_values(query, coercer.coerce_uncounted(ds, selection, []))
     except CoercionFailed:
         return matches(query, ds)  # the sub-operation will fail for the same reason and log it
 
@@ -153,7 +153,7 @@ def _of_patient(coercer: Coercer, query: Query, instances: Sequence[IndexedInsta
     belongs: dict[tuple[str, ...], bool] = {}
     for kind, (attributes, selection) in selected.items():
         try:
-            belongs[kind] = matches_as_led(query, coercer.coerce(attributes, selection))
+            belongs[kind] = matches_with_leading_values(query, coercer.coerce(attributes, selection))
         except CoercionFailed:
             belongs[kind] = True  # the sub-operation will fail for the same reason and log it
     return [
@@ -168,7 +168,7 @@ def _belongs_alone(coercer: Coercer, query: Query, instance: IndexedInstance) ->
     attributes = instance.attributes
     try:
         selection = _only_leading(coercer.select(attributes, instance.sop_class_uid))
-        return matches_as_led(query, coercer.coerce(attributes, selection))
+        return matches_with_leading_values(query, coercer.coerce(attributes, selection))
     except CoercionFailed:
         return True  # the sub-operation will fail for the same reason and log it
 

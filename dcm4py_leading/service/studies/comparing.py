@@ -26,7 +26,7 @@ from dcm4py_leading.model.values import UID, Level
 from dcm4py_leading.service.drift.comparison import Measure, compare
 from dcm4py_leading.service.explain import WrongQuestion, parse_message
 from dcm4py_leading.service.runtime import Runtime
-from dcm4py_leading.service.studies.receivers import delivery_rules, leading_steps, led_receivers
+from dcm4py_leading.service.studies.receivers import delivery_rules, leading_receivers, leading_steps
 from dcm4py_leading.service.studies.three_values import (
     AttributeValues,
     ConsideredRule,
@@ -68,7 +68,7 @@ def three_values(
             for rule in told.rules
             if rule.dn in {one.rule.dn for one in delivery_rules(runtime, ae)}
         ),
-        led=led_receivers(runtime, ae, trace.archived, receivers),
+        led=leading_receivers(runtime, ae, trace.archived, receivers),
         failure=told.failure or "",
         notes=told.notes,
     )
@@ -90,7 +90,7 @@ def _first_receiver(runtime: Runtime, ae: ApplicationEntity, uid: str, receivers
         title for title in receivers if title not in archives and runtime.device.application_entity(title) is None
     ] or [ae.ae_title]
     _, trace = _delivery(runtime, ae, uid, others[0], is_asking=False)
-    led = led_receivers(runtime, ae, trace.archived, others)
+    led = leading_receivers(runtime, ae, trace.archived, others)
     return led[0].receivers[0] if led else others[0]
 
 

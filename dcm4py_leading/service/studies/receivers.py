@@ -24,7 +24,7 @@ _OVERRIDING = (UpdatePolicy.MERGE, UpdatePolicy.OVERWRITE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedReceivers:
+class LeadingReceivers:
     """AEs to which a rule delivers the values of a leading archive."""
 
     rule: str
@@ -52,14 +52,14 @@ def leading_steps(rules: Iterable[CompiledRule]) -> Iterator[tuple[CompiledRule,
                 yield rule, step
 
 
-def led_receivers(
+def leading_receivers(
     runtime: Runtime,
     ae: ApplicationEntity,
     attributes: Dataset,
     receivers: Sequence[str],
     *,
     changed: frozenset[int] | None = None,
-) -> tuple[LedReceivers, ...]:
+) -> tuple[LeadingReceivers, ...]:
     """Groups of ``receivers``, for the first object of a study with these attributes.
 
     With ``changed``, only for rules that take one of these attributes from the leading archive. A rule whose conditions
@@ -86,7 +86,8 @@ def led_receivers(
             if step.policy in _OVERRIDING and _concerns(step, changed):
                 found.setdefault((rule.rule.cn, step.leading_cfind_scp), []).append(receiver)
     return tuple(
-        LedReceivers(rule=rule, leading_cfind_scp=scp, receivers=tuple(titles)) for (rule, scp), titles in found.items()
+        LeadingReceivers(rule=rule, leading_cfind_scp=scp, receivers=tuple(titles))
+        for (rule, scp), titles in found.items()
     )
 
 

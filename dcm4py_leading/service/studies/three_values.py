@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from dcm4py_leading.leading.outcome import LookupOutcome
-from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.receivers import LeadingReceivers
 
 
 class ValueSource(enum.Enum):
@@ -92,7 +92,7 @@ class ThreeValues:
     leading: tuple[LeadingArchive, ...]
     attributes: tuple[AttributeValues, ...]
     rules: tuple[ConsideredRule, ...]
-    led: tuple[LedReceivers, ...]
+    led: tuple[LeadingReceivers, ...]
     failure: str
     """Why the receiver gets nothing; empty if it does."""
     notes: tuple[str, ...]
@@ -124,7 +124,7 @@ class ThreeValues:
                 "leading": tuple(LeadingArchive(**one) for one in value["leading"]),
                 "attributes": tuple(attributes),
                 "rules": tuple(ConsideredRule(**one) for one in value["rules"]),
-                "led": tuple(map(LedReceivers.from_json, value["led"])),
+                "led": tuple(map(LeadingReceivers.from_json, value["led"])),
                 "notes": tuple(value["notes"]),
             }
         )

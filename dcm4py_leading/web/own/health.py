@@ -13,7 +13,7 @@ from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.rooms import Room
 
 
-class Healthy(Protocol):
+class HealthSource(Protocol):
     """The service, as the routes use it. Called from a worker thread."""
 
     def is_ready(self) -> bool:
@@ -26,7 +26,7 @@ class Healthy(Protocol):
         ...
 
 
-def health_routes(healthy: Healthy, room: Room) -> list[Route]:
+def health_routes(healthy: HealthSource, room: Room) -> list[Route]:
     """The routes. They answer everybody; details only viewers and services."""
 
     async def live(_: Request) -> Response:  # without a thread: it answers as long as the process does

@@ -97,7 +97,7 @@ def _kept_together(ours: ProxyCacheCounts | None, other: ProxyCacheCounts | None
     return other or ours if ours is None or other is None else ours.plus(other)
 
 
-class Metered(Protocol):
+class MetricsSource(Protocol):
     """The service as the route may measure it. Called from a worker thread."""
 
     def measure(self) -> Measured:
@@ -105,7 +105,7 @@ class Metered(Protocol):
         ...
 
 
-def metrics_route(metered: Metered, room: Room) -> Route:
+def metrics_route(metered: MetricsSource, room: Room) -> Route:
     """The route; in the text format, or in OpenMetrics for who prefers it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_ServiceCollector(metered))
@@ -118,7 +118,7 @@ def metrics_route(metered: Metered, room: Room) -> Route:
 
 
 class _ServiceCollector(Collector):
-    def __init__(self, metered: Metered) -> None:
+    def __init__(self, metered: MetricsSource) -> None:
         self._metered = metered
 
     def collect(self) -> Iterator[Metric]:

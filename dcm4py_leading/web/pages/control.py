@@ -18,19 +18,19 @@ from dcm4py_leading.web.pages.places import CONTROL
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
 from dcm4py_leading.web.rest.associations import Associations
-from dcm4py_leading.web.rest.control import Controlled
+from dcm4py_leading.web.rest.control import ListeningControl
 
 _MAX_DIGITS = 20
 
 
-class Watched(Controlled, Running, Associations, Protocol):
+class ControlService(ListeningControl, Running, Associations, Protocol):
     """The service as the page shows and controls it. Called from a worker thread."""
 
 
 class ControlPage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Watched) -> None:
+    def __init__(self, service: ControlService) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.model.bounds import LISTED_DEVICES
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.places import device_address
 from dcm4py_leading.web.pages.render import render
 
@@ -38,7 +38,7 @@ class DeviceRow:
 class DevicesPage:
     """The handler. It runs in a worker thread, and asks the directory once."""
 
-    def __init__(self, editor: Editing, own_device: str) -> None:
+    def __init__(self, editor: DirectoryEditing, own_device: str) -> None:
         self._editor = editor
         self._own_device = own_device
 

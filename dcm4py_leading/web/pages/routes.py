@@ -14,7 +14,7 @@ from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.coercions.page import CoercionPages
-from dcm4py_leading.web.pages.control import ControlPage, Watched
+from dcm4py_leading.web.pages.control import ControlPage, ControlService
 from dcm4py_leading.web.pages.devices import DevicesPage
 from dcm4py_leading.web.pages.drift.routes import drift_routes
 from dcm4py_leading.web.pages.entry.checking import check
@@ -22,26 +22,28 @@ from dcm4py_leading.web.pages.entry.deleting import Deleting
 from dcm4py_leading.web.pages.entry.new_device import NewDevice
 from dcm4py_leading.web.pages.entry.pages import EntryPages
 from dcm4py_leading.web.pages.jobs.routes import job_routes, send_routes
-from dcm4py_leading.web.pages.jobs.sending import Sendable
+from dcm4py_leading.web.pages.jobs.sending import SendService
 from dcm4py_leading.web.pages.leading.routes import leading_routes
 from dcm4py_leading.web.pages.leading.service import LeadingArchives
 from dcm4py_leading.web.pages.places import DEVICES
-from dcm4py_leading.web.pages.studies.edit_routes import Edited, edit_routes
+from dcm4py_leading.web.pages.studies.edit_routes import EditPagesService, edit_routes
 from dcm4py_leading.web.pages.studies.routes import StudiesService, studies_routes
 from dcm4py_leading.web.pages.titles import Titles
-from dcm4py_leading.web.pages.trying.page import Previewing, Trying, TryPage
+from dcm4py_leading.web.pages.trying.page import ConfigurationPreview, TrialService, TryPage
 from dcm4py_leading.web.pages.trying.routes import trying_routes
-from dcm4py_leading.web.rest.own.drift import Drifting
+from dcm4py_leading.web.rest.own.drift import DriftService
 
 _DEVICE = "/ui/devices/{device:path}"
 
 
-class Shown(Watched, Sendable, LeadingArchives, StudiesService, Edited, Drifting, Trying, Protocol):
+class PagesService(
+    ControlService, SendService, LeadingArchives, StudiesService, EditPagesService, DriftService, TrialService, Protocol
+):
     """The service as the pages show and use it. Called from a worker thread."""
 
 
 def page_routes(
-    editor: Previewing, service: Shown, *, own_device: str, rooms: Rooms, asking: Room, switching: Room
+    editor: ConfigurationPreview, service: PagesService, *, own_device: str, rooms: Rooms, asking: Room, switching: Room
 ) -> list[BaseRoute]:
     """All of them.
 

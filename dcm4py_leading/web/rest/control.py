@@ -18,7 +18,7 @@ from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import JsonSchema, Operation
 
 
-class Controlled(Protocol):
+class ListeningControl(Protocol):
     """The service as the routes may control it. Called from a worker thread."""
 
     def reload(self) -> None:
@@ -44,7 +44,7 @@ class Controlled(Protocol):
         ...
 
 
-def reload_operation(controlled: Controlled) -> Operation:
+def reload_operation(controlled: ListeningControl) -> Operation:
     """Read the configuration anew."""
 
     def reload(_: Request) -> Response:
@@ -64,7 +64,7 @@ def reload_operation(controlled: Controlled) -> Operation:
     )
 
 
-def switch_operations(controlled: Controlled) -> list[Operation]:
+def switch_operations(controlled: ListeningControl) -> list[Operation]:
     """Start and stop. A stop waits for associations, so they need a room of their own."""
 
     def start(request: Request) -> Response:
@@ -100,7 +100,7 @@ def switch_operations(controlled: Controlled) -> list[Operation]:
     ]
 
 
-def status_operation(controlled: Controlled) -> Operation:
+def status_operation(controlled: ListeningControl) -> Operation:
     """Operation that tells whether associations are accepted."""
 
     def status(_: Request) -> Response:

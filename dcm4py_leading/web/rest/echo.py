@@ -18,7 +18,7 @@ from dcm4py_leading.web.rest.operations import TEXT, JsonSchema, Operation, Para
 _LAST_PORT = 65535
 
 
-class Echoing(Protocol):
+class EchoService(Protocol):
     """The service, as pages and routes use it for C-ECHO. Called from a worker thread."""
 
     def echo(self, ae_title: str, remote_ae_title: str, *, address: tuple[str, int] | None = None) -> EchoOutcome:
@@ -37,7 +37,7 @@ _NUMBER: JsonSchema = {"type": "string", "pattern": "^[0-9]+$"}
 _PORT: JsonSchema = {"type": "integer", "minimum": 1, "maximum": _LAST_PORT}
 
 
-def echo_operation(service: Echoing) -> Operation:
+def echo_operation(service: EchoService) -> Operation:
     """The operation. Only administrators may give ``host`` and ``port``, which could be used to scan ports."""
 
     def echo(request: Request) -> Response:

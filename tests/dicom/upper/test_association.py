@@ -15,7 +15,7 @@ from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
-from dcm4py_leading.dicom.upper.dimse_message import Message, MoveOriginator
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, MoveOriginator
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
 from dcm4py_leading.dicom.upper.link import Link, LinkEnded, LinkTimeout
 from dcm4py_leading.dicom.upper.pdu import ReleaseRequest, ReleaseResponse
@@ -354,7 +354,7 @@ def test_data_that_is_under_way_when_we_release_is_passed_over(both: Both) -> No
 # -- C-STORE ---------------------------------------------------------------------------------------------------------
 
 
-def answer(acceptor: Association, *, status: int = 0, message_id: int | None = None) -> Message:
+def answer(acceptor: Association, *, status: int = 0, message_id: int | None = None) -> DimseMessage:
     request = acceptor.receive(20)
     for _ in acceptor.data(20):
         pass
@@ -371,7 +371,7 @@ def answer(acceptor: Association, *, status: int = 0, message_id: int | None = N
 
 def test_a_stored_object_has_the_status_of_its_response(both: Both) -> None:
     requestor, acceptor = both
-    requests: list[Message] = []
+    requests: list[DimseMessage] = []
     thread = in_thread(lambda: requests.append(answer(acceptor, status=0xB000)))
     assert store_object(requestor, prepared(bytes(1000)), 7, MoveOriginator("ORIGIN", 9), 20) == 0xB000
     assert ended(thread)

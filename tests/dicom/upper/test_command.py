@@ -17,7 +17,7 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request, progress_of, request_from, response_to
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.command import MalformedCommand
-from dcm4py_leading.dicom.upper.dimse_message import Message, PresentationContext
+from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, PresentationContext
 from dcm4py_leading.service.retrieve.tally import SubOperationTally
 
 UIDS = st.lists(st.integers(0, 10**9), min_size=2, max_size=6).map(lambda parts: ".".join(map(str, parts)))
@@ -104,7 +104,7 @@ def test_a_response_that_tells_progress_is_that_of_the_elements(
 ) -> None:
     remaining, completed, failed, warning = counts
     tally = SubOperationTally(remaining=remaining, completed=completed, failed=failed, warning=warning)
-    message = Message(
+    message = DimseMessage(
         PresentationContext(1, sop_class, "1.2.840.10008.1.2", as_scu=False, as_scp=True),
         {
             dimse.COMMAND_FIELD: dimse.C_GET_RQ,

@@ -160,7 +160,7 @@ def test_progress_is_waited_for(progress: str, monkeypatch: pytest.MonkeyPatch) 
         if progress == "counts":
             forward.tell(1000, len(looks))
         else:
-            forward.goes_on()
+            forward.restart_timeout()
         return len(looks) == 500
 
     forward.watch(goes_on)
@@ -173,7 +173,7 @@ def test_more_than_can_be_refused_ends_it(monkeypatch: pytest.MonkeyPatch) -> No
     forward = make_forward()
     for number in range(4):
         assert not forward.has_ended
-        forward.refuse_stranger(f"1.2.9.{number}")
+        forward.refuse_unrequested(f"1.2.9.{number}")
     assert forward.has_ended
     with pytest.raises(ArchiveUnavailable, match="more than 3 objects that are refused"):
         uids(forward)

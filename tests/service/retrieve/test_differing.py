@@ -14,7 +14,7 @@ from dcm4py_leading.archive.index.attributes import encode, selected
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.model.coercion import UpdatePolicy
 from dcm4py_leading.model.values import AETitle
-from dcm4py_leading.service.retrieve.differing import differing
+from dcm4py_leading.service.retrieve.differing import differing_parts
 from tests.fixtures.encoded import encoded
 from tests.fixtures.outgoing import LEVELS, Retrieve, encoding_syntax, indexed, sent, write_object
 from tests.fixtures.rules import CT, LEADING, data_set, legacy_rule
@@ -52,7 +52,7 @@ def left(encoded_part: bytes) -> set[str]:
 
 def test_equal_elements_are_left_out_but_for_patient_and_rules() -> None:
     ds, other = made(), made(StudyDescription="Edited", SeriesDescription="Told to the index alone")
-    found = differing(encoded(ds, EXPLICIT_LITTLE), kept_of(other), (), {0x0020000D})
+    found = differing_parts(encoded(ds, EXPLICIT_LITTLE), kept_of(other), (), {0x0020000D})
     assert found is not None
     part, attributes = map(left, found)
     assert part == {"PatientName", "PatientID", "StudyInstanceUID", "StudyDescription"}
@@ -69,7 +69,7 @@ def test_equal_elements_are_left_out_but_for_patient_and_rules() -> None:
     ],
 )
 def test_values_undecided_by_octets_are_decoded(values: dict[str, object]) -> None:
-    assert differing(encoded(made(), EXPLICIT_LITTLE), kept_of(made(**values)), (), ()) is None
+    assert differing_parts(encoded(made(), EXPLICIT_LITTLE), kept_of(made(**values)), (), ()) is None
 
 
 def prepare_all(retrieve: Retrieve, folder: Path, objects: Iterable[Dataset]) -> list[Dataset]:

@@ -11,7 +11,7 @@ from dcm4py_leading.config.writing.plan import Plan
 from dcm4py_leading.errors import ConfigError, ConfigInvalid, Problem, WriteConflict, WriteError, WriteRefused
 
 
-class Editing(Protocol):
+class DirectoryEditing(Protocol):
     """The directory as the pages use it: `config.writing.editor.Editor`. Called from a worker thread."""
 
     @property
@@ -84,7 +84,13 @@ class Reloaded:
 
 
 def attempt(
-    editor: Editing, device_name: str, wanted: Iterable[Entry], base: Sequence[Entry], *, saves: bool, author: str
+    editor: DirectoryEditing,
+    device_name: str,
+    wanted: Iterable[Entry],
+    base: Sequence[Entry],
+    *,
+    saves: bool,
+    author: str,
 ) -> Outcome:
     """Plan the change of the subtree from ``base`` to ``wanted``; save it if it ``saves`` and has no errors."""
     try:

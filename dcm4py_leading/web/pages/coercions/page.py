@@ -10,7 +10,7 @@ from starlette.responses import Response
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.secret_text import masked_passwords
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
 from dcm4py_leading.web.pages.coercions.order import Hidden, RuleEntry, hidden_among, in_order
@@ -69,7 +69,7 @@ class RuleView:
 class CoercionPages:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, titles: Titles, own_device: str) -> None:
+    def __init__(self, editor: DirectoryEditing, titles: Titles, own_device: str) -> None:
         self._editor = editor
         self._titles = titles
         self._own_device = own_device

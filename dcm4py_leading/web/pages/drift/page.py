@@ -25,7 +25,7 @@ from dcm4py_leading.web.pages.fields.words import duration_in_words
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import NoSuchPage, drift_address, study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.rest.own.drift import Drifting, csv_response, order_of
+from dcm4py_leading.web.rest.own.drift import DriftService, csv_response, order_of
 
 _FIELDS = ("leading", "since", "rate", "archiveRate", "values")
 _UNTYPED = {
@@ -38,7 +38,7 @@ _UNTYPED = {
 class DriftPages:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Drifting, now: Callable[[], datetime]) -> None:
+    def __init__(self, service: DriftService, now: Callable[[], datetime]) -> None:
         self._service = service
         self._now = now
 

@@ -10,12 +10,12 @@ from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.drift.page import DriftPages
 from dcm4py_leading.web.pages.places import DRIFT
-from dcm4py_leading.web.rest.own.drift import Drifting
+from dcm4py_leading.web.rest.own.drift import DriftService
 
 _ONE = f"{DRIFT}/{{aet}}"
 
 
-def drift_routes(service: Drifting, rooms: Rooms) -> list[BaseRoute]:
+def drift_routes(service: DriftService, rooms: Rooms) -> list[BaseRoute]:
     """The routes."""
     pages = DriftPages(service, lambda: datetime.now(UTC))
     return [

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.changing.form import Form, one_of, parse_form
 from dcm4py_leading.web.pages.entry.kinds import kind_named
 from dcm4py_leading.web.pages.entry.typed_entry import TypedEntry, changed_entry, made_entry
@@ -79,7 +79,7 @@ class Carried:
         """Its fields, to be sent there again."""
         return [(name, value) for name, values in parse_form(self.fields.encode("ascii")).items() for value in values]
 
-    def entry(self, request: Request, editor: Editing) -> TypedEntry:
+    def entry(self, request: Request, editor: DirectoryEditing) -> TypedEntry:
         """The entry that it makes, of the directory as it is now. Raises NoSuchPage, ValueError, ConfigError."""
         place = place_of(self.device_name, editor.entries(self.device_name), self.at)
         form = parse_form(self.fields.encode("ascii"))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.writing.state import etag
-from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.entry.contents import masked_values
 from dcm4py_leading.web.pages.entry.finishing import SAVES, finished, trail_of
@@ -21,7 +21,7 @@ from dcm4py_leading.web.pages.titles import Titles
 class Deleting:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
+    def __init__(self, editor: DirectoryEditing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
         self._titles = titles

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from dcm4py_leading.config.dn import escape_rdn_value
 from dcm4py_leading.config.entry import Entry
-from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt, reloaded
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing, Outcome, Reloadable, attempt, reloaded
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.entry.finishing import SAVES, taken_away
 from dcm4py_leading.web.pages.entry.sheet import REQUIRED, faults_in
@@ -43,7 +43,7 @@ Errors = Mapping[str, list[str]]
 class NewDevice:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Reloadable, titles: Titles) -> None:
+    def __init__(self, editor: DirectoryEditing, service: Reloadable, titles: Titles) -> None:
         self._editor = editor
         self._service = service
         self._titles = titles

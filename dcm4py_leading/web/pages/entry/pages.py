@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.pages.changing.attempt import Editing, Outcome, Reloadable, attempt
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing, Outcome, Reloadable, attempt
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, base_of, base_text, merged
 from dcm4py_leading.web.pages.coercions.matching import Matching, matching
@@ -56,7 +56,7 @@ class EntryPages:
 
     def __init__(
         self,
-        editor: Editing,
+        editor: DirectoryEditing,
         service: Reloadable,
         titles: Titles,
         *,

@@ -22,13 +22,13 @@ from dcm4py_leading.web.pages.jobs.shown import shown
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import NoSuchPage, job_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.rest.own.sending import Sending
+from dcm4py_leading.web.rest.own.sending import ExportSender
 
 
 class JobPages:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Sending, now: Callable[[], datetime]) -> None:
+    def __init__(self, service: ExportSender, now: Callable[[], datetime]) -> None:
         self._service = service
         self._now = now
 

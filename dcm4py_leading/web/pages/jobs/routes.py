@@ -9,14 +9,14 @@ from starlette.routing import BaseRoute
 
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.answering import Rooms
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.jobs.page import JobPages
-from dcm4py_leading.web.pages.jobs.sending import Sendable, SendPage
+from dcm4py_leading.web.pages.jobs.sending import SendPage, SendService
 from dcm4py_leading.web.pages.places import JOBS
-from dcm4py_leading.web.rest.own.sending import Sending
+from dcm4py_leading.web.rest.own.sending import ExportSender
 
 
-def job_routes(service: Sending, rooms: Rooms, *, now: Callable[[], datetime]) -> list[BaseRoute]:
+def job_routes(service: ExportSender, rooms: Rooms, *, now: Callable[[], datetime]) -> list[BaseRoute]:
     """The routes of jobs."""
     jobs = JobPages(service, now)
     return [
@@ -29,7 +29,7 @@ def job_routes(service: Sending, rooms: Rooms, *, now: Callable[[], datetime]) -
     ]
 
 
-def send_routes(editor: Editing, service: Sendable, rooms: Rooms, *, own_device: str) -> list[BaseRoute]:
+def send_routes(editor: DirectoryEditing, service: SendService, rooms: Rooms, *, own_device: str) -> list[BaseRoute]:
     """The routes of sending."""
     sending = SendPage(editor, service, own_device)
     send = "/ui/studies/{aet}/{study}/send"

@@ -14,17 +14,17 @@ from dcm4py_leading.service.jobs.jobs import TooManyJobs
 from dcm4py_leading.service.sending.export import Export
 from dcm4py_leading.service.sending.job import start_sending
 from dcm4py_leading.service.studies.found import FoundSeries, FoundStudy
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.jobs.destinations import Destination, Destinations, destinations_of, takes_objects
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import NoSuchPage, job_address, study_address
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.texts import translate
-from dcm4py_leading.web.rest.own.sending import Sending
+from dcm4py_leading.web.rest.own.sending import ExportSender
 
 
-class Sendable(Sending, Protocol):
+class SendService(ExportSender, Protocol):
     """The service as the page sends studies that it finds. Called from a worker thread."""
 
     def study(self, ae_title: str, study_instance_uid: str) -> FoundStudy | None:
@@ -50,7 +50,7 @@ class _SendForm:
 class SendPage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Editing, service: Sendable, own_device: str) -> None:
+    def __init__(self, editor: DirectoryEditing, service: SendService, own_device: str) -> None:
         self._editor = editor
         self._service = service
         self._own_device = own_device

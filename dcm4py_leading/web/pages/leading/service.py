@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from dcm4py_leading.web.own.leading_cache import LeadingAnswers
-from dcm4py_leading.web.rest.echo import Echoing
-from dcm4py_leading.web.rest.own.leading import Leading
+from dcm4py_leading.web.rest.echo import EchoService
+from dcm4py_leading.web.rest.own.leading import LeadingService
 
 
-class LeadingArchives(Leading, Echoing, LeadingAnswers, Protocol):
+class LeadingArchives(LeadingService, EchoService, LeadingAnswers, Protocol):
     """The archives that are asked. Called from a worker thread."""

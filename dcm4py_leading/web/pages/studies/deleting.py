@@ -16,19 +16,19 @@ from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.language import language_of
 from dcm4py_leading.web.pages.places import STUDIES, study_address
 from dcm4py_leading.web.pages.render import render
-from dcm4py_leading.web.pages.studies.study import Looked, StudyPages
+from dcm4py_leading.web.pages.studies.study import StudyPages, StudyReader
 from dcm4py_leading.web.pages.texts import translate
-from dcm4py_leading.web.rest.archive.delete import Deleting
+from dcm4py_leading.web.rest.archive.delete import DeletionService
 
 
-class Deletable(Looked, Deleting, Protocol):
+class StudyDeletion(StudyReader, DeletionService, Protocol):
     """The service as it deletes a study. Called from a worker thread."""
 
 
 class DeletePage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Deletable) -> None:
+    def __init__(self, service: StudyDeletion) -> None:
         self._service = service
         self._studies = StudyPages(service)
 

@@ -14,7 +14,7 @@ from dcm4py_leading.errors import DocumentInvalid, EditRefused, StatusError
 from dcm4py_leading.model.bounds import SHOWN_AE_TITLES
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.editing.amend import Amendment, EditField
-from dcm4py_leading.service.studies.receivers import LedReceivers
+from dcm4py_leading.service.studies.receivers import LeadingReceivers
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.changing.typed import Clash, Values, base_of, merged
 from dcm4py_leading.web.pages.places import study_address
@@ -36,7 +36,7 @@ _REFUSED = 422
 _UNAVAILABLE = 503
 
 
-class Amending(Protocol):
+class StudyEditor(Protocol):
     """The service, as the pages use it. Called from a worker thread."""
 
     def edit_fields(self, ae_title: str, study_instance_uid: str, level: Level) -> tuple[EditField, ...]:
@@ -47,7 +47,7 @@ class Amending(Protocol):
         """Edit some of them. Raises EditRefused, DocumentInvalid, StatusError."""
         ...
 
-    def led_after(self, amendment: Amendment, receivers: Sequence[str]) -> tuple[LedReceivers, ...]:
+    def led_after(self, amendment: Amendment, receivers: Sequence[str]) -> tuple[LeadingReceivers, ...]:
         """Those of ``receivers`` that would not get the edit. Raises EditRefused, DocumentInvalid, StatusError."""
         ...
 
@@ -58,7 +58,7 @@ class Preview:
 
     changes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
     """Name of each attribute, values now, and then."""
-    led: tuple[LedReceivers, ...]
+    led: tuple[LeadingReceivers, ...]
     key: str
     """The changes, to tell at the save whether these were previewed."""
 
@@ -66,7 +66,7 @@ class Preview:
 class EditPage:
     """The handlers for one level. Each runs in a worker thread."""
 
-    def __init__(self, service: Amending, titles: Titles, level: Level) -> None:
+    def __init__(self, service: StudyEditor, titles: Titles, level: Level) -> None:
         self._service = service
         self._titles = titles
         self._level = level

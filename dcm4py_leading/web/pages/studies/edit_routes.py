@@ -10,18 +10,18 @@ from dcm4py_leading.model.values import Level
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.pages.answering import Rooms
 from dcm4py_leading.web.pages.places import STUDY
-from dcm4py_leading.web.pages.studies.edit import Amending, EditPage
-from dcm4py_leading.web.pages.studies.three_values import Comparing, ThreeValuesPage
+from dcm4py_leading.web.pages.studies.edit import EditPage, StudyEditor
+from dcm4py_leading.web.pages.studies.three_values import ThreeValuesPage, ValuesSource
 from dcm4py_leading.web.pages.titles import Titles
 
 _EDITS = {"edit": Level.STUDY, "patient": Level.PATIENT}
 
 
-class Edited(Comparing, Amending, Protocol):
+class EditPagesService(ValuesSource, StudyEditor, Protocol):
     """The service as these pages use it."""
 
 
-def edit_routes(service: Edited, rooms: Rooms, titles: Titles) -> list[BaseRoute]:
+def edit_routes(service: EditPagesService, rooms: Rooms, titles: Titles) -> list[BaseRoute]:
     """The routes."""
     routes: list[BaseRoute] = [rooms.seen(f"{STUDY}/values", ThreeValuesPage(service, titles).show)]
     for name, level in _EDITS.items():

@@ -12,7 +12,7 @@ from dcm4py_leading.web.pages.places import study_address
 from dcm4py_leading.web.pages.render import render
 
 
-class Pictured(Protocol):
+class PictureSource(Protocol):
     """The service as it makes pictures. Called from a worker thread."""
 
     def picture(self, ae_title: str, study_instance_uid: str) -> Picture:
@@ -23,7 +23,7 @@ class Pictured(Protocol):
 class PicturePage:
     """Handler; it runs in a worker thread."""
 
-    def __init__(self, service: Pictured) -> None:
+    def __init__(self, service: PictureSource) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:

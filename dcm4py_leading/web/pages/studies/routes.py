@@ -12,13 +12,13 @@ from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.pages.answering import Rooms, answered
 from dcm4py_leading.web.pages.places import STUDIES, STUDY
-from dcm4py_leading.web.pages.studies.deleting import Deletable, DeletePage
-from dcm4py_leading.web.pages.studies.picture import Pictured, PicturePage
-from dcm4py_leading.web.pages.studies.searching import Searched, SearchPage
+from dcm4py_leading.web.pages.studies.deleting import DeletePage, StudyDeletion
+from dcm4py_leading.web.pages.studies.picture import PicturePage, PictureSource
+from dcm4py_leading.web.pages.studies.searching import SearchPage, StudySearcher
 from dcm4py_leading.web.pages.studies.study import StudyPages
 
 
-class StudiesService(Searched, Deletable, Pictured, Protocol):
+class StudiesService(StudySearcher, StudyDeletion, PictureSource, Protocol):
     """The service as the pages of studies use it."""
 
 

@@ -19,7 +19,7 @@ from dcm4py_leading.web.pages.studies.search_form import Typed, typed
 from dcm4py_leading.web.pages.studies.values import date_shown, time_shown
 
 
-class Searched(Protocol):
+class StudySearcher(Protocol):
     """The service, as the search uses it. Called from a worker thread."""
 
     def studies_aes(self) -> Sequence[StudiesAE]:
@@ -52,7 +52,7 @@ class StudyRow:
 class SearchPage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Searched) -> None:
+    def __init__(self, service: StudySearcher) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:

@@ -20,7 +20,7 @@ from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.studies.values import attributes_shown, date_shown, time_shown
 
 
-class Looked(Protocol):
+class StudyReader(Protocol):
     """The service, as the page of a study uses it. Called from a worker thread. Raises UnknownAE, StatusError."""
 
     def studies_aes(self) -> Sequence[StudiesAE]:
@@ -67,7 +67,7 @@ class InstanceRow:
 class StudyPages:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, service: Looked) -> None:
+    def __init__(self, service: StudyReader) -> None:
         self._service = service
 
     def show(self, request: Request) -> Response:

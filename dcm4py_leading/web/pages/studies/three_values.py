@@ -20,7 +20,7 @@ from dcm4py_leading.web.pages.studies.values import name_of
 from dcm4py_leading.web.pages.titles import Title, Titles
 
 
-class Comparing(Protocol):
+class ValuesSource(Protocol):
     """The service, as the page uses it. Called from a worker thread."""
 
     def three_values(
@@ -37,7 +37,7 @@ class Comparing(Protocol):
 class ThreeValuesPage:
     """Handler; it runs in a worker thread."""
 
-    def __init__(self, service: Comparing, titles: Titles) -> None:
+    def __init__(self, service: ValuesSource, titles: Titles) -> None:
         self._service = service
         self._titles = titles
 

@@ -22,7 +22,7 @@ from dcm4py_leading.service.trying.dropped import data_set_of_file
 from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.own.running import PendingReload
-from dcm4py_leading.web.pages.changing.attempt import Editing
+from dcm4py_leading.web.pages.changing.attempt import DirectoryEditing
 from dcm4py_leading.web.pages.changing.form import Form, one_of
 from dcm4py_leading.web.pages.entry.carried import Carried
 from dcm4py_leading.web.pages.fields.field import label_of
@@ -40,7 +40,7 @@ _IN_ADDRESS = frozenset({"study", "instance", "message", "other", "ours"})
 """Fields that an address may fill in: none of them tells a patient."""
 
 
-class Trying(Protocol):
+class TrialService(Protocol):
     """The service, as the page uses it. Called from a worker thread."""
 
     def try_rules(self, trial: Trial) -> TrialResult:
@@ -56,7 +56,7 @@ class Trying(Protocol):
         ...
 
 
-class Previewing(Editing, Protocol):
+class ConfigurationPreview(DirectoryEditing, Protocol):
     """The directory as the page uses it."""
 
     def configuration_after(self, plan: Plan) -> Recording:
@@ -97,7 +97,7 @@ class _Failed(Exception):
 class TryPage:
     """Handlers; each runs in a worker thread."""
 
-    def __init__(self, editor: Previewing, service: Trying, titles: Titles, own_device: str) -> None:
+    def __init__(self, editor: ConfigurationPreview, service: TrialService, titles: Titles, own_device: str) -> None:
         self._editor = editor
         self._service = service
         self._titles = titles

@@ -155,7 +155,7 @@ def _element(element: Mapping[str, Json]) -> ElementView:
 
 
 def cell_of(shown: Mapping[str, Json] | None) -> Cell:
-    """A value as `coercion.differences.Shown.json` has it."""
+    """A value as `coercion.differences.DisplayedElement.json` has it."""
     if shown is None:
         return Cell(kind="absent")
     for kind, key in (("items", "items"), ("bytes", "length")):

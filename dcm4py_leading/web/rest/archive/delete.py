@@ -17,7 +17,7 @@ from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import BOOLEAN, Operation, Parameter, flag
 
 
-class Deleting(Protocol):
+class DeletionService(Protocol):
     """The service, as the routes use it. Called from a worker thread."""
 
     def delete_study(self, wanted: Deletion) -> None:
@@ -25,7 +25,7 @@ class Deleting(Protocol):
         ...
 
 
-def delete_operations(service: Deleting) -> list[Operation]:
+def delete_operations(service: DeletionService) -> list[Operation]:
     """The operations."""
 
     def delete(request: Request) -> Response:

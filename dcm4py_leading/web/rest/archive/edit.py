@@ -29,7 +29,7 @@ STATUS = {
 }
 
 
-class Editing(Protocol):
+class EditService(Protocol):
     """The service as the routes may use it for edits. Called from a worker thread."""
 
     def edit(self, edit: Edit) -> None:
@@ -37,7 +37,7 @@ class Editing(Protocol):
         ...
 
 
-def edit_operations(service: Editing) -> list[Operation]:
+def edit_operations(service: EditService) -> list[Operation]:
     """The operations."""
 
     def edited(request: Request, level: Level, identifier: str) -> Response:

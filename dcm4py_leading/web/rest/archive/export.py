@@ -33,7 +33,7 @@ _ANSWER: JsonSchema = {
 }
 
 
-class Exporting(Protocol):
+class ExportService(Protocol):
     """The service, as the routes use it. Called from a worker thread."""
 
     def export(self, wanted: Export) -> ExportOutcome:
@@ -41,7 +41,7 @@ class Exporting(Protocol):
         ...
 
 
-def export_operations(service: Exporting) -> list[Operation]:
+def export_operations(service: ExportService) -> list[Operation]:
     """The operations."""
 
     def export(request: Request) -> Response:

@@ -82,7 +82,7 @@ class Drifts(Protocol):
         ...
 
 
-class Drifting(Protocol):
+class DriftService(Protocol):
     """The service as the routes and pages use its comparisons."""
 
     @property
@@ -108,7 +108,7 @@ def order_of(ae_title: str, said: Mapping[str, str]) -> DriftRequest:
     )
 
 
-def drift_operations(service: Drifting) -> list[Operation]:
+def drift_operations(service: DriftService) -> list[Operation]:
     """The operations."""
 
     def list_all(_: Request) -> Response:
@@ -209,7 +209,7 @@ def drift_operations(service: Drifting) -> list[Operation]:
     ]
 
 
-def csv_response(request: Request, service: Drifting) -> Response | None:
+def csv_response(request: Request, service: DriftService) -> Response | None:
     """The CSV file of the AE in the path; None where there is none."""
     ae_title: str = request.path_params["aet"]
     try:

@@ -41,7 +41,7 @@ JOB: JsonSchema = {
 """Schema of a job."""
 
 
-class Working(Protocol):
+class JobService(Protocol):
     """The service as the routes use its jobs."""
 
     @property
@@ -50,7 +50,7 @@ class Working(Protocol):
         ...
 
 
-def job_operations(service: Working) -> list[Operation]:
+def job_operations(service: JobService) -> list[Operation]:
     """The operations."""
 
     def list_jobs(request: Request) -> Response:

@@ -31,7 +31,7 @@ HISTORY = f"{PATH}/history"
 _HOURS = Parameter(name="hours", meaning="how far back; 24 if absent", schema={"enum": [str(hours) for hours in STEPS]})
 
 
-class Leading(Protocol):
+class LeadingService(Protocol):
     """The service as pages and routes may ask it about leading archives. Called from a worker thread."""
 
     @property
@@ -40,7 +40,7 @@ class Leading(Protocol):
         ...
 
 
-def leading_operations(service: Leading) -> list[Operation]:
+def leading_operations(service: LeadingService) -> list[Operation]:
     """The operations. Of answers they show UIDs and ages, never contents."""
 
     def archives(_: Request) -> Response:

@@ -18,7 +18,7 @@ from dcm4py_leading.web.rest.archive.edit import STATUS
 from dcm4py_leading.web.rest.archive.export import wanted_of
 from dcm4py_leading.web.rest.openapi.schemas import OBJECT
 from dcm4py_leading.web.rest.operations import Operation
-from dcm4py_leading.web.rest.own.jobs import JOB, Working, accepted
+from dcm4py_leading.web.rest.own.jobs import JOB, JobService, accepted
 
 _STUDY = "/dcm4py-leading/aets/{aet}/studies/{study}"
 _PATHS = {
@@ -28,7 +28,7 @@ _PATHS = {
 }
 
 
-class Sending(Sender, Working, Protocol):
+class ExportSender(Sender, JobService, Protocol):
     """The service, as routes and pages let it send. Called from a worker thread."""
 
     def check_export(self, wanted: Export) -> None:
@@ -36,7 +36,7 @@ class Sending(Sender, Working, Protocol):
         ...
 
 
-def send_operations(service: Sending) -> list[Operation]:
+def send_operations(service: ExportSender) -> list[Operation]:
     """The operations."""
 
     def send(request: Request) -> Response:
