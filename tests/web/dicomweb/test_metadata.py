@@ -11,6 +11,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import DataElement, Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from dcm4py_leading.model.bounds import METADATA_VALUE_BYTES
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
@@ -42,8 +43,8 @@ def metadata(http: httpx.Client, path: str) -> list[dict[str, Any]]:
 
 def keep(archive: Seed, ds: Dataset, number: int) -> str:
     """Store an object as one of a study of its own, and return the study's UID."""
-    ds.StudyInstanceUID = f"{STUDY}.5.{number}"
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.6.{number}"
+    ds.StudyInstanceUID = UID(f"{STUDY}.5.{number}")
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"{STUDY}.6.{number}")
     assert store(archive.archive_port, [ds]) == [0x0000]
     return str(ds.StudyInstanceUID)
 
