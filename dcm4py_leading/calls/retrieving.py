@@ -8,6 +8,7 @@ from dataclasses import asdict
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.dicomweb import Streaming
 from dcm4py_leading.calls.stream import IsGone, Stream, StreamCall
+from dcm4py_leading.service.dicomweb.frames import WantedValues, retrieve_values
 from dcm4py_leading.service.dicomweb.metadata import retrieve_metadata
 from dcm4py_leading.service.dicomweb.objects import Named, ObjectsHead, WantedObjects, retrieve_objects
 
@@ -18,6 +19,10 @@ def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[Object
 
 def _metadata(here: Here, named: Named, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
     return retrieve_metadata(here.runtime, named, is_gone)
+
+
+def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+    return retrieve_values(here.runtime, wanted, is_gone)
 
 
 OBJECTS: StreamCall[WantedObjects, ObjectsHead] = StreamCall(
@@ -34,6 +39,13 @@ METADATA: StreamCall[Named, ObjectsHead] = StreamCall(
     head=OBJECTS.head,
 )
 
+VALUES: StreamCall[WantedValues, ObjectsHead] = StreamCall(
+    name="values",
+    do=_values,
+    question=Form(to_json=WantedValues.to_json, from_json=WantedValues.from_json),
+    head=OBJECTS.head,
+)
+
 
 class Retrievals(Streaming):
     """Retrievals (see `web.dicomweb.objects.Retrieving`)."""
@@ -45,3 +57,7 @@ class Retrievals(Streaming):
     def metadata(self, named: Named) -> Stream[ObjectsHead]:
         """Metadata of objects as a JSON array."""
         return self.stream(METADATA, named)
+
+    def values(self, wanted: WantedValues) -> Stream[ObjectsHead]:
+        """Frames or another value of an instance as a multipart body."""
+        return self.stream(VALUES, wanted)

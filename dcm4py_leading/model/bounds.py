@@ -114,6 +114,11 @@ WEB_KEYS: Final = 64
 
 Beyond: 400."""
 
+WEB_FRAMES: Final = 10_000
+"""Frames that one request by WADO-RS names.
+
+Beyond: 400."""
+
 METADATA_VALUE_BYTES: Final = 4096
 """A binary value in the metadata of an object (WADO-RS).
 

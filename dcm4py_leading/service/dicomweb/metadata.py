@@ -30,7 +30,7 @@ from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject,
 from dcm4py_leading.service.runtime import Runtime
 
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
-_PIXELS = range(0x7FE00008, 0x7FE00011)
+PIXELS = range(0x7FE00008, 0x7FE00011)
 """Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 _CHUNK = 1 << 16
 _SHORT = 4096
@@ -44,6 +44,10 @@ class Opening(NamedTuple):
     elements: Elements
     not_read: Mapping[int, bytes]
     """VRs of pixel data, and of long values behind the head of the file, by tag."""
+    places: Mapping[int, tuple[int, int]]
+    """Offset and length of these values, but for pixel data."""
+    pixels_at: int | None
+    """Offset of the element with the pixel data, where it is known."""
 
 
 def retrieve_metadata(
@@ -101,30 +105,36 @@ def opening_of(prepared: PreparedObject) -> Opening:
     encoding = encoding_of(prepared.transfer_syntax_uid)
     spliced = prepared.spliced
     if spliced is not None and encoding is not None:
-        opening = _head(spliced, encoding)
+        opening = head_of(spliced, encoding)
         if opening is not None:
             return opening
     whole = b"".join(buffer for batch in prepared.batches() for buffer in batch)
     elements = read_data_set(whole, prepared.transfer_syntax_uid).elements
-    pixels = {tag: element.vr or b"OW" for tag, element in elements.items() if tag in _PIXELS}
-    return Opening({tag: element for tag, element in elements.items() if tag < _PIXELS.start}, pixels)
+    pixels = {tag: element.vr or b"OW" for tag, element in elements.items() if tag in PIXELS}
+    return Opening({tag: element for tag, element in elements.items() if tag < PIXELS.start}, pixels, {}, None)
 
 
-def _head(spliced: Spliced, encoding: Encoding) -> Opening | None:
-    """The same of a data set that is cut out of a file; None where its elements cannot be found one by one."""
+def head_of(spliced: Spliced, encoding: Encoding) -> Opening | None:
+    """The same of a data set that is cut out of a file; None where its elements cannot be found one by one.
+
+    Raises InvalidObject, StorageUnavailable.
+    """
     pieces, source, rest = spliced
     read = bytearray(b"".join(pieces))
     try:
-        spans, end = scan(source, encoding, start=rest, end=source.size, stop_before=_PIXELS.start)
+        spans, end = scan(source, encoding, start=rest, end=source.size, stop_before=PIXELS.start)
     except Unscannable:
         return None
     not_read: dict[int, bytes] = {}
+    places: dict[int, tuple[int, int]] = {}
+    pixels_at = None
     header = struct.Struct("<HH2s" if encoding.is_little_endian else ">HH2s")
     for tag, (at, value, following) in spans.items():
         if following > len(source.view) and following - value > METADATA_VALUE_BYTES:
             vr = _vr(source.unpacked(header, at), encoding)
             if vr in BULK_VRS:
                 not_read[tag] = vr
+                places[tag] = value, following - value
                 continue
         if following > len(source.view) and following - at <= _SHORT:
             read += source.unpacked(struct.Struct(f"{following - at}s"), at)[0]
@@ -136,9 +146,10 @@ def _head(spliced: Spliced, encoding: Encoding) -> Opening | None:
     if end + header.size <= source.size:
         found = source.unpacked(header, end)
         tag = found[0] << 16 | found[1]
-        if tag in _PIXELS:
+        if tag in PIXELS:
             not_read[tag] = _vr(found, encoding)
-    return Opening(parse(bytes(read), encoding).elements, not_read)
+            pixels_at = end
+    return Opening(parse(bytes(read), encoding).elements, not_read, places, pixels_at)
 
 
 def _vr(header: tuple[int, int, bytes], encoding: Encoding) -> bytes:

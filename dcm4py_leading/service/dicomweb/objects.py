@@ -98,6 +98,8 @@ class ObjectsHead:
     """Objects that cannot be had in a transfer syntax that the client takes."""
     why: str = ""
     """Reason why the first of them cannot."""
+    media_type: str = ""
+    """That of frames or another value."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.dicomweb.frames import WantedValues
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
@@ -56,6 +57,10 @@ class Retrieving(Protocol):
 
     def metadata(self, named: Named) -> FoundObjects:
         """Metadata of objects as a JSON array. Raises as `objects`."""
+        ...
+
+    def values(self, wanted: WantedValues) -> FoundObjects:
+        """Frames or another value of an instance as a multipart body. Raises as `objects`."""
         ...
 
 
@@ -122,17 +127,19 @@ def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def answer(request: Request, found: FoundObjects, *, media_type: str, is_compressed: bool = False) -> Response:
+def answer(
+    request: Request, found: FoundObjects, *, media_type: str, is_compressed: bool = False, what: str = "objects"
+) -> Response:
     """The answer, or why there is none."""
     head = found.head
     if head.is_empty:
         found.close()
         if head.left_out:
-            return error(HTTPStatus.NOT_ACCEPTABLE, f"no object can be had as the Accept header says: {head.why}")
-        return error(HTTPStatus.NOT_FOUND, "there is no such object")
+            return error(HTTPStatus.NOT_ACCEPTABLE, f"no {what} can be had as the Accept header says: {head.why}")
+        return error(HTTPStatus.NOT_FOUND, f"there are no such {what}")
     headers = {"Vary": "Accept, Accept-Encoding"}
     if head.left_out:
-        text = f"{head.left_out} objects are left out, which cannot be had as the Accept header says"
+        text = f"{head.left_out} {what} are left out, which cannot be had"
         headers["Warning"] = f'299 {request.url.netloc} "{text}"'
     return Streamed(
         found,
