@@ -21,7 +21,7 @@ from tests.fixtures.archive import make_identifier
 from tests.fixtures.ingest import STUDY, Ingest, data_set, open_index, received, sop_instance_uid
 from tests.fixtures.service import Seed
 
-ROUNDS = 100
+ROUNDS = 40
 THREADS = 3
 
 
@@ -77,7 +77,7 @@ def indexed(index: Index, storages: Mapping[str, Storage]) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.timeout(600)  # a hundred processes; most of it is work, which a busy machine makes long
+@pytest.mark.timeout(600)  # dozens of processes; most of it is work, which a busy machine makes long
 def test_acknowledged_objects_survive_and_nothing_else_is_left(seed: Seed) -> None:
     site = seed.site
     checked = check(site)

@@ -83,7 +83,11 @@ def test_acknowledged_objects_survive_a_power_cut(seed: Seed, tmp_path: Path, na
         while lines and lines[0][0] <= cut.after:
             progress.tell(lines.pop(0)[1])
         disk.restore(seed.data_dir, cut, is_ordered=is_ordered)
-        state, paths = started(seed.site, checked)
+        try:
+            state, paths = started(seed.site, checked)
+        except Exception as err:
+            err.add_note(f"{cut}, {progress}")
+            raise
         assert state in progress.states(), f"{cut}, {progress}"
         if is_ordered:
             left = {one: data for one, data in content(seed.data_dir / "storage" / "fs1").items() if one not in paths}

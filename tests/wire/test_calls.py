@@ -70,6 +70,8 @@ class Scene:
             records.rule(DEVICE, "Leading answers", "C_FIND_RSP", "SCU"),
         )
         self._leading_scp(self.seed.leading_port, knows(*map(_leading, studies)))
+        # As the limits were counted: what the first association costs depends on what is listed.
+        self.seed.list_all_classes()
         self.seed.start()
 
     def store(self, study: Study) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from tests.fixtures.service import AE, DEVICE, Seed
 STUDY = "1.2.826.0.1.3680043.8.498.21"
 
 
-@pytest.fixture
-def archive(seed: Seed, tmp_path: Path) -> Iterator[Seed]:
-    """Three studies of two patients."""
+def fill(seed: Seed, sent: Path) -> Seed:
+    """Start the archive, with three studies of two patients."""
     seed.start()
     for number, (patient, name, date, modality, description) in enumerate(
         [
@@ -29,7 +29,7 @@ def archive(seed: Seed, tmp_path: Path) -> Iterator[Seed]:
         ]
     ):
         files = make_study(
-            tmp_path / str(number),
+            sent / str(number),
             patient_id=patient,
             patient_name=name,
             study_uid=f"{STUDY}.{number}",
@@ -39,7 +39,21 @@ def archive(seed: Seed, tmp_path: Path) -> Iterator[Seed]:
             attributes={"StudyDate": date, "StudyTime": f"1{number}0000", "StudyDescription": description},
         )
         assert store(seed.archive_port, files) == [0x0000] * 4
-    yield seed
+    return seed
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seed]:
+    """One archive for the tests that only ask it."""
+    folder = tmp_path_factory.mktemp("archive")
+    with ExitStack() as running:
+        yield fill(Seed(folder, running), folder / "sent")
+
+
+@pytest.fixture
+def own_archive(seed: Seed, tmp_path: Path) -> Seed:
+    """An archive for a test that configures it anew."""
+    return fill(seed, tmp_path / "sent")
 
 
 def studies(archive: Seed, **keys: Any) -> list[str]:
@@ -157,16 +171,16 @@ def test_relational_queries_where_the_ae_is_lenient(seed: Seed) -> None:
 
 
 @pytest.mark.ldap("dcmQueryMaxNumberOfResults")
-def test_more_matches_than_allowed_are_refused(archive: Seed) -> None:
-    archive.set(AE, dcmQueryMaxNumberOfResults="2")
-    archive.service.reload()
-    assert find(archive.archive_port, identifier("STUDY", StudyInstanceUID="")) == (0xA700, [])
-    status, matches = find(archive.archive_port, identifier("STUDY", StudyInstanceUID="", PatientID="P1"))
+def test_more_matches_than_allowed_are_refused(own_archive: Seed) -> None:
+    own_archive.set(AE, dcmQueryMaxNumberOfResults="2")
+    own_archive.service.reload()
+    assert find(own_archive.archive_port, identifier("STUDY", StudyInstanceUID="")) == (0xA700, [])
+    status, matches = find(own_archive.archive_port, identifier("STUDY", StudyInstanceUID="", PatientID="P1"))
     assert (status, len(matches)) == (0x0000, 2)
 
 
 @pytest.mark.ldap("dcmQueryFetchSize")
-def test_matches_are_read_in_as_many_pages_as_it_takes(archive: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matches_are_read_in_as_many_pages_as_it_takes(own_archive: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     matches = Index.matches
 
@@ -175,10 +189,10 @@ def test_matches_are_read_in_as_many_pages_as_it_takes(archive: Seed, monkeypatc
         return matches(self, query, fetch_size=fetch_size)
 
     monkeypatch.setattr(Index, "matches", counted)
-    _, all_at_once = find(archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
-    archive.set(DEVICE, dcmQueryFetchSize="1")
-    archive.service.reload()
-    status, one_by_one = find(archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
+    _, all_at_once = find(own_archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
+    own_archive.set(DEVICE, dcmQueryFetchSize="1")
+    own_archive.service.reload()
+    status, one_by_one = find(own_archive.archive_port, identifier("STUDY", StudyInstanceUID=""))
     assert status == 0x0000
     assert {match.StudyInstanceUID for match in one_by_one} == {match.StudyInstanceUID for match in all_at_once}
     assert asked[-1] == 1
@@ -186,14 +200,14 @@ def test_matches_are_read_in_as_many_pages_as_it_takes(archive: Seed, monkeypatc
 
 @pytest.mark.ldap("dcmQueryRetrieveViewID")
 @pytest.mark.ldap("dcmHideNotRejectedInstances")
-def test_a_view_that_shows_only_rejected_instances_shows_nothing(archive: Seed) -> None:
-    archive.change(
+def test_a_view_that_shows_only_rejected_instances_shows_nothing(own_archive: Seed) -> None:
+    own_archive.change(
         f"dn: dcmQueryRetrieveViewID=rejected,{DEVICE}\nchangetype: add\nobjectClass: dcmQueryRetrieveView\n"
         "dcmQueryRetrieveViewID: rejected\ndcmHideNotRejectedInstances: TRUE"
     )
-    archive.set(AE, dcmQueryRetrieveViewID="rejected")
-    archive.service.reload()
-    assert find(archive.archive_port, identifier("STUDY", StudyInstanceUID="")) == (0x0000, [])
+    own_archive.set(AE, dcmQueryRetrieveViewID="rejected")
+    own_archive.service.reload()
+    assert find(own_archive.archive_port, identifier("STUDY", StudyInstanceUID="")) == (0x0000, [])
 
 
 @pytest.mark.ldap("dcmReturnRetrieveAET")

@@ -225,6 +225,7 @@ def test_more_sop_classes_than_one_association_holds_cost_one_more_not_one_an_ob
     from pynetdicom import StoragePresentationContexts
 
     known = [str(context.abstract_syntax) for context in StoragePresentationContexts][:110]
+    scene.seed.list_all_classes()
     scene.start()
     with scene.modality(*((sop_class, [IMPLICIT]) for sop_class in known)) as modality:
         accepted = [context.abstract_syntax for context in modality.association.contexts.values()]

@@ -20,9 +20,8 @@ from dcm4py_leading.web.app import Configured, Control, create_app
 from dcm4py_leading.web.http.answers import PAGES
 from dcm4py_leading.web.rest.configuration.routes import configuration_operations
 from dcm4py_leading.web.rest.openapi.others import SUMMARIES
-from tests.fixtures.configured import ARC, OWN, QUICKSTART, RULES, site_of
+from tests.fixtures.configured import ARC, OWN, ldif_files_in, site_of
 from tests.fixtures.http import served
-from tests.fixtures.slapd import OUR_LDIF
 
 DOCUMENT = f"{ARC}/openapi.json"
 EXAMPLES = 6
@@ -46,10 +45,7 @@ NAMES = [operation.name for operation in configuration_operations(cast(Editor, o
 def app(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
     """The application over files that may be changed, with services of the configuration alone that work."""
     folder = tmp_path_factory.mktemp("openapi")
-    files = [folder / name for name in (QUICKSTART, RULES)]
-    for path in files:
-        path.write_text((OUR_LDIF / path.name).read_text("utf-8"), "utf-8")
-    editor = editor_of(site_of(LdifSource(files), folder / "data"))
+    editor = editor_of(site_of(LdifSource(ldif_files_in(folder)), folder / "data"))
     return create_app(cast(Control, object()), hosts=["testserver"], configured=Configured(editor, OWN))
 
 

@@ -26,15 +26,15 @@ def links(page: Page) -> list[str]:
     return [str(link) for link in page.tree.xpath("//tbody//th/a/@href")]
 
 
-def test_nothing_is_searched_before_somebody_wants_it(studies: Reader) -> None:
-    page = studies.get(SEARCH)
+def test_nothing_is_searched_before_somebody_wants_it(studies_to_read: Reader) -> None:
+    page = studies_to_read.get(SEARCH)
     assert links(page) == []
     assert "search" in page.text
     assert page.tree.xpath("//select[@name='aet']/option/@value") == ["DCM4CHEE"]
 
 
-def test_studies_are_listed_the_newest_first(studies: Reader) -> None:
-    page = search(studies)
+def test_studies_are_listed_the_newest_first(studies_to_read: Reader) -> None:
+    page = search(studies_to_read)
     assert links(page) == [f"{SEARCH}/DCM4CHEE/{STUDY}.{number}" for number in (2, 1, 3)]
     assert "Studies: 3" in page.text
     assert "2024-03-01 10:15:00" in page.text
@@ -57,30 +57,30 @@ def test_studies_are_listed_the_newest_first(studies: Reader) -> None:
     ],
     ids=repr,
 )
-def test_fields_are_keys_of_a_cfind(studies: Reader, fields: dict[str, str], numbers: list[int]) -> None:
-    assert links(search(studies, **fields)) == [f"{SEARCH}/DCM4CHEE/{STUDY}.{number}" for number in numbers]
+def test_fields_are_keys_of_a_cfind(studies_to_read: Reader, fields: dict[str, str], numbers: list[int]) -> None:
+    assert links(search(studies_to_read, **fields)) == [f"{SEARCH}/DCM4CHEE/{STUDY}.{number}" for number in numbers]
 
 
-def test_where_nothing_matches_the_page_says_what_to_do(studies: Reader) -> None:
-    page = search(studies, PatientName="nobody")
+def test_where_nothing_matches_the_page_says_what_to_do(studies_to_read: Reader) -> None:
+    page = search(studies_to_read, PatientName="nobody")
     assert "No study matches." in page.text
     assert "Fewer fields find more" in page.text
 
 
-def test_wrong_date_is_told(studies: Reader) -> None:
-    page = search(studies, **{"from": "yesterday"})
+def test_wrong_date_is_told(studies_to_read: Reader) -> None:
+    page = search(studies_to_read, **{"from": "yesterday"})
     assert page.status == 422
     assert "StudyDate" in page.tree.xpath("string(//*[@role='alert'])")
 
 
-def test_pages_go_forth_and_back(studies: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_go_forth_and_back(studies_to_read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_form, "PAGE_LENGTH", 1)
 
     def turn(page: Page, text: str) -> Page:
         (form,) = (form for form in page.tree.forms if form.xpath(f".//button[text()='{text}']"))
-        return studies.post(SEARCH, **dict(form.form_values()))
+        return studies_to_read.post(SEARCH, **dict(form.form_values()))
 
-    first = search(studies, PatientName=NAME)
+    first = search(studies_to_read, PatientName=NAME)
     second = turn(first, "Older")
     assert [links(first), links(second)] == [[f"{SEARCH}/DCM4CHEE/{STUDY}.2"], [STUDY_PAGE]]
     assert "Page 2" in second.text
@@ -88,17 +88,19 @@ def test_pages_go_forth_and_back(studies: Reader, monkeypatch: pytest.MonkeyPatc
     assert links(turn(second, "Newer")) == links(first)
 
 
-def test_a_page_that_did_not_look_at_all_studies_says_so(studies: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_did_not_look_at_all_studies_says_so(
+    studies_to_read: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(newest, "WALK", 1)
-    page = search(studies, StudyDescription="none")
+    page = search(studies_to_read, StudyDescription="none")
     assert "back to 2024-03-01" in page.text
     assert "No study matches" not in page.text
     assert page.tree.xpath("//button[text()='Older']")
 
 
-def test_nothing_of_a_search_is_left_behind(studies: Reader, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_of_a_search_is_left_behind(studies_to_read: Reader, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    page = search(studies, PatientName=NAME)
+    page = search(studies_to_read, PatientName=NAME)
     assert str(page.answer.url).endswith(SEARCH)
     assert page.tree.xpath("string(//title)") == "Studies – dcm4py-leading"
     assert page.answer.headers["Cache-Control"] == "no-store"
@@ -107,15 +109,15 @@ def test_nothing_of_a_search_is_left_behind(studies: Reader, caplog: pytest.LogC
     assert not any("Größe" in record.getMessage() and record.levelno >= logging.INFO for record in ours)
 
 
-def test_typed_values_stay_in_the_form(studies: Reader) -> None:
-    page = search(studies, PatientName='"><script>', PatientBirthDate="1970-01-31")
+def test_typed_values_stay_in_the_form(studies_to_read: Reader) -> None:
+    page = search(studies_to_read, PatientName='"><script>', PatientBirthDate="1970-01-31")
     assert page.tree.xpath("//input[@id='PatientName']/@value") == ['"><script>']
     assert page.tree.xpath("//input[@id='PatientBirthDate']/@value") == ["1970-01-31"]
     assert "<script>" not in page.html.replace("<script src=", "")
 
 
-def test_unknown_ae_is_no_page(studies: Reader) -> None:
-    page = studies.post(SEARCH, aet="NOBODY")
+def test_unknown_ae_is_no_page(studies_to_read: Reader) -> None:
+    page = studies_to_read.post(SEARCH, aet="NOBODY")
     assert page.status == 404
     assert "NOBODY" in page.text
 

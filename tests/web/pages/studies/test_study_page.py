@@ -18,8 +18,8 @@ from tests.fixtures.service import Seed
 from tests.fixtures.studies import NAME, STUDY, STUDY_PAGE
 
 
-def test_attributes_are_those_of_the_archive(studies: Reader) -> None:
-    page = studies.get(STUDY_PAGE)
+def test_attributes_are_those_of_the_archive(studies_to_read: Reader) -> None:
+    page = studies_to_read.get(STUDY_PAGE)
     assert page.tree.xpath("string(//h1)") == NAME
     facts = dict(
         zip(page.tree.xpath("//dt/text()"), (dd.text_content() for dd in page.tree.xpath("//dd")), strict=True)
@@ -31,18 +31,18 @@ def test_attributes_are_those_of_the_archive(studies: Reader) -> None:
     assert facts["Study Instance UID"] == f"{STUDY}.1"
 
 
-def test_title_and_addresses_have_no_patient_data(studies: Reader) -> None:
-    page = studies.get(STUDY_PAGE)
+def test_title_and_addresses_have_no_patient_data(studies_to_read: Reader) -> None:
+    page = studies_to_read.get(STUDY_PAGE)
     assert page.tree.xpath("string(//title)") == "Study – dcm4py-leading"
     assert not any("Gr" in address for address in page.tree.xpath("//@href"))
 
 
-def test_series_unfold_to_their_objects(studies: Reader) -> None:
-    page = studies.get(STUDY_PAGE)
+def test_series_unfold_to_their_objects(studies_to_read: Reader) -> None:
+    page = studies_to_read.get(STUDY_PAGE)
     addresses = page.tree.xpath("//details/@hx-get")
     assert len(addresses) == 2
     assert page.tree.xpath("//details//a/@href") == addresses  # without JavaScript
-    series = studies.get(addresses[0])
+    series = studies_to_read.get(addresses[0])
     rows = series.tree.xpath("//*[@id='objects']//tbody/tr")
     assert len(rows) == 3
     assert "CT Image Storage" in series.text
@@ -64,17 +64,17 @@ def test_values_edited_here_are_marked(studies: Reader) -> None:
     assert "edited here" in studies.post("/ui/studies", aet="DCM4CHEE", AccessionNumber="").text
 
 
-def test_picture_is_shown_without_a_name(studies: Reader) -> None:
-    assert f"{STUDY_PAGE}/picture" in studies.get(STUDY_PAGE).tree.xpath("//a/@href")  # without JavaScript
-    page = studies.get(f"{STUDY_PAGE}/picture")
+def test_picture_is_shown_without_a_name(studies_to_read: Reader) -> None:
+    assert f"{STUDY_PAGE}/picture" in studies_to_read.get(STUDY_PAGE).tree.xpath("//a/@href")  # without JavaScript
+    page = studies_to_read.get(f"{STUDY_PAGE}/picture")
     (source,) = page.tree.xpath("//*[@id='decoded']/img/@src")
     assert source.startswith("data:image/png;base64,iVBOR")
     assert NAME not in page.html
     assert page.answer.headers["Cache-Control"] == "no-store"
 
 
-def test_where_there_is_no_picture_the_page_says_why(studies: Reader) -> None:
-    page = studies.get(f"/ui/studies/DCM4CHEE/{STUDY}.9/picture")
+def test_where_there_is_no_picture_the_page_says_why(studies_to_read: Reader) -> None:
+    page = studies_to_read.get(f"/ui/studies/DCM4CHEE/{STUDY}.9/picture")
     assert "There is no picture. No object of the study is stored here." in page.text
 
 
@@ -106,8 +106,8 @@ def test_study_of_a_pacs_names_its_archive_and_cannot_be_edited_or_deleted(
         f"/ui/studies/DCM4CHEE/{STUDY}.9/series/1.2.3",
     ],
 )
-def test_absent_things_are_told(studies: Reader, path: str) -> None:
-    assert studies.get(path).status == 404
+def test_absent_things_are_told(studies_to_read: Reader, path: str) -> None:
+    assert studies_to_read.get(path).status == 404
 
 
 @pytest.mark.parametrize(
