@@ -150,14 +150,14 @@ def test_bulk_data_that_metadata_names(archive: Seed, http: httpx.Client) -> Non
 
 def test_other_client_reads_frames(archive: Seed, http: httpx.Client) -> None:
     ds = read_sample("SC_rgb_rle_2frame.dcm")
-    uids = keep(archive, ds, "client").split("/")[1::2]
+    study, series, instance = keep(archive, ds, "client").split("/")[1::2]
     client = DICOMwebClient(url=str(http.base_url).rstrip("/"))
-    found = client.retrieve_instance_frames(*uids, [1, 2], media_types=(("image/dicom-rle", RLE),))
+    found = client.retrieve_instance_frames(study, series, instance, [1, 2], media_types=(("image/dicom-rle", RLE),))
     assert found == frames_in(ds)
     ds.decompress(generate_instance_uid=False)
-    assert client.retrieve_instance_frames(*uids, [2], media_types=(("application/octet-stream", EXPLICIT),)) == [
-        frames_in(ds)[1]
-    ]
+    assert client.retrieve_instance_frames(
+        study, series, instance, [2], media_types=(("application/octet-stream", EXPLICIT),)
+    ) == [frames_in(ds)[1]]
 
 
 @pytest.mark.parametrize(
