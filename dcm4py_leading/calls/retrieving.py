@@ -8,11 +8,21 @@ from dataclasses import asdict
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.dicomweb import Streaming
 from dcm4py_leading.calls.stream import IsGone, Stream, StreamCall
-from dcm4py_leading.service.dicomweb.objects import ObjectsHead, WantedObjects, retrieve_objects
+from dcm4py_leading.service.dicomweb.frames import WantedValues, retrieve_values
+from dcm4py_leading.service.dicomweb.metadata import retrieve_metadata
+from dcm4py_leading.service.dicomweb.objects import Named, ObjectsHead, WantedObjects, retrieve_objects
 
 
 def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
     return retrieve_objects(here.runtime, wanted, is_gone)
+
+
+def _metadata(here: Here, named: Named, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+    return retrieve_metadata(here.runtime, named, is_gone)
+
+
+def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+    return retrieve_values(here.runtime, wanted, is_gone)
 
 
 OBJECTS: StreamCall[WantedObjects, ObjectsHead] = StreamCall(
@@ -22,6 +32,20 @@ OBJECTS: StreamCall[WantedObjects, ObjectsHead] = StreamCall(
     head=Form(to_json=asdict, from_json=lambda value: ObjectsHead(**value)),
 )
 
+METADATA: StreamCall[Named, ObjectsHead] = StreamCall(
+    name="metadata",
+    do=_metadata,
+    question=Form(to_json=asdict, from_json=Named.from_json),
+    head=OBJECTS.head,
+)
+
+VALUES: StreamCall[WantedValues, ObjectsHead] = StreamCall(
+    name="values",
+    do=_values,
+    question=Form(to_json=WantedValues.to_json, from_json=WantedValues.from_json),
+    head=OBJECTS.head,
+)
+
 
 class Retrievals(Streaming):
     """Retrievals (see `web.dicomweb.objects.Retrieving`)."""
@@ -29,3 +53,11 @@ class Retrievals(Streaming):
     def objects(self, wanted: WantedObjects) -> Stream[ObjectsHead]:
         """Objects as a multipart body."""
         return self.stream(OBJECTS, wanted)
+
+    def metadata(self, named: Named) -> Stream[ObjectsHead]:
+        """Metadata of objects as a JSON array."""
+        return self.stream(METADATA, named)
+
+    def values(self, wanted: WantedValues) -> Stream[ObjectsHead]:
+        """Frames or another value of an instance as a multipart body."""
+        return self.stream(VALUES, wanted)

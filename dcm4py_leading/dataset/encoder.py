@@ -31,10 +31,10 @@ def encode(elements: Elements, encoding: Encoding) -> list[Buffer]:
     return output.finish()
 
 
-def encoded_element(element: Element, encoding: Encoding, within: Elements) -> bytes:
-    """The bytes of one element of the top level of ``within``, on which its VR may depend."""
+def encoded_element(element: Element, encoding: Encoding, *within: Elements) -> bytes:
+    """The bytes of one element; ``within`` is what it is in, from the inside out, on which its VR may depend."""
     output = _Output()
-    _Encoder(encoding, output).element(element, (within,))
+    _Encoder(encoding, output).element(element, within)
     return b"".join(output.finish())
 
 

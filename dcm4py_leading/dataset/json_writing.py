@@ -35,7 +35,7 @@ _NUMBERS_AS_TEXT: Mapping[str, tuple[str, int]] = {"SV": ("q", 8), "UV": ("Q", 8
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _PADDING = " \0"
 _LONGEST_KNOWN = 256
-_IS_UTF_8 = f'"{SPECIFIC_CHARACTER_SET:08X}":{{"vr":"CS","Value":["{UTF_8}"]}}'
+IS_UTF_8 = f'"{SPECIFIC_CHARACTER_SET:08X}":{{"vr":"CS","Value":["{UTF_8}"]}}'
 """JSON is in UTF-8, whatever the data set was in (PS3.18 F.2)."""
 
 
@@ -55,14 +55,13 @@ def json_object(
     codes = inherited
     if SPECIFIC_CHARACTER_SET in spans:
         _, start, end = spans[SPECIFIC_CHARACTER_SET]
-        codes = _character_set(data[start:end])
+        codes = character_set_of(data[start:end])
     members = dict(added or {})
     for tag, (start, _, end) in spans.items():
         if tag == SPECIFIC_CHARACTER_SET:
-            members[tag] = _IS_UTF_8
+            members[tag] = IS_UTF_8
         elif tag not in without and tag & 0xFFFF:  # a group length is of no use here
-            element = data[start:end]
-            members[tag] = (_known if len(element) <= _LONGEST_KNOWN else _member)(element, codes)
+            members[tag] = json_member(data[start:end], codes)
     return f"{{{','.join(members[tag] for tag in sorted(members))}}}"
 
 
@@ -72,8 +71,14 @@ def json_element(tag: int, vr: str, values: list[Any]) -> str:
     return f'"{tag:08X}":{{"vr":"{vr}"{value}}}'
 
 
+def json_member(element: bytes, codes: CharacterSet) -> str:
+    """A member of a JSON object out of an element in Explicit VR Little Endian, in this character set."""
+    return (_known if len(element) <= _LONGEST_KNOWN else _member)(element, codes)
+
+
 @lru_cache(maxsize=64)
-def _character_set(value: bytes) -> CharacterSet:
+def character_set_of(value: bytes) -> CharacterSet:
+    """The character set that a value of Specific Character Set declares."""
     terms = tuple(term.strip(_PADDING) for term in value.decode("latin-1").split("\\"))
     return terms if any(terms) else ()
 

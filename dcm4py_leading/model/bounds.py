@@ -114,6 +114,16 @@ WEB_KEYS: Final = 64
 
 Beyond: 400."""
 
+WEB_FRAMES: Final = 10_000
+"""Frames that one request by WADO-RS names.
+
+Beyond: 400."""
+
+METADATA_VALUE_BYTES: Final = 4096
+"""A binary value in the metadata of an object (WADO-RS).
+
+Beyond: its URL is told instead."""
+
 WEB_INCLUDED: Final = 512
 """Attributes that a DICOMweb search names in includefield.
 

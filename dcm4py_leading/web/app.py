@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.gate.access import unguarded
@@ -113,6 +114,7 @@ def create_app(
         *_own_routes(control, explaining),
         *search_routes(control, _room("searches by DICOMweb"), public_url),
         *object_routes(control, _room("objects by DICOMweb"), public_url),
+        *value_routes(control, _room("frames by DICOMweb"), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(

@@ -98,6 +98,8 @@ class ObjectsHead:
     """Objects that cannot be had in a transfer syntax that the client takes."""
     why: str = ""
     """Reason why the first of them cannot."""
+    media_type: str = ""
+    """That of frames or another value."""
 
 
 @dataclass(slots=True)
@@ -175,8 +177,26 @@ def retrieve_objects(
     but the first also among the parts.
     """
     found = find_objects(runtime, wanted.named, is_gone)
+    first = first_of(found, wanted.transfer_syntaxes)
+    if first is None:
+        return found.head, nothing()
+    chunks = answered(
+        found,
+        first,
+        lambda stored: accepted_for(stored, wanted.transfer_syntaxes),
+        lambda objects: _body(objects, wanted.boundary, found.ae_title),
+    )
+    next(chunks)  # from now on it ends in form, also where nobody reads it
+    return found.head, chunks
+
+
+def first_of(found: Found, wanted: Collection[str]) -> PreparedObject | None:
+    """The first object, ready; None where there is none, and then the request has ended.
+
+    Raises what `RetrievedObject.prepare` raises, and ArchiveUnavailable.
+    """
     try:
-        first = _first(found, wanted.transfer_syntaxes)
+        first = _first(found, wanted)
     except BaseException as err:  # closes, and raises on whatever it was
         found.close()
         if isinstance(err, StatusError):
@@ -185,10 +205,7 @@ def retrieve_objects(
     if first is None:
         found.close()
         found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
-        return found.head, _nothing()
-    chunks = _body(found, first, wanted)
-    next(chunks)  # from now on it ends in form, also where nobody reads it
-    return found.head, chunks
+    return first
 
 
 def accepted_for(stored: str, wanted: Collection[str]) -> tuple[str, ...]:
@@ -209,7 +226,6 @@ def _is_possible(stored: str, wanted: Collection[str]) -> bool:
 
 
 def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
-    """The first object, ready; None where there is none. Raises what `RetrievedObject.prepare` raises."""
     if found.retrieval.stream is None:
         all_of_them = list(found.objects)
         possible = [obj for obj in all_of_them if _is_possible(obj.transfer_syntax_uid, wanted)]
@@ -234,21 +250,20 @@ def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
         return None
 
 
-def _body(found: Found, first: PreparedObject, wanted: WantedObjects) -> Generator[bytes]:
-    """The multipart body (RFC 2046 5.1), after an empty chunk. What fails is raised, and the body has no end then."""
-    prepared: PreparedObject | None = first
+def answered(
+    found: Found,
+    first: PreparedObject,
+    accepted: Callable[[str], Collection[str]],
+    written: Callable[[Iterator[PreparedObject]], Iterator[bytes]],
+) -> Generator[bytes]:
+    """Octets that ``written`` makes of the objects, after an empty chunk; without their end where a failure is raised.
+
+    ``accepted`` are the transfer syntaxes for one that is stored in a given one.
+    """
+    objects = _prepared(found, first, accepted)
     try:
         yield b""
-        while prepared is not None:
-            try:
-                yield from _part(prepared, wanted.boundary, found.ae_title)
-            finally:
-                prepared.close()
-            found.sent += 1
-            found.transcoded += prepared.is_transcoded
-            prepared = _next(found, wanted.transfer_syntaxes)
-        found.require_all()
-        yield f"\r\n--{wanted.boundary}--\r\n".encode()
+        yield from written(objects)
         found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
     except GeneratorExit:
         found.finish(_CANCELLED, ended="connection lost")
@@ -257,12 +272,34 @@ def _body(found: Found, first: PreparedObject, wanted: WantedObjects) -> Generat
         found.refuse(err)
         raise
     finally:
+        objects.close()
+        first.close()
         found.close()
 
 
-def _next(found: Found, wanted: Collection[str]) -> PreparedObject | None:
-    obj = next(found.objects, None)
-    return None if obj is None else obj.prepare(accepted_for(obj.transfer_syntax_uid, wanted))
+def _prepared(
+    found: Found, first: PreparedObject, accepted: Callable[[str], Collection[str]]
+) -> Generator[PreparedObject]:
+    prepared = first
+    while True:
+        try:
+            yield prepared
+        finally:
+            prepared.close()
+        found.sent += 1
+        found.transcoded += prepared.is_transcoded
+        obj = next(found.objects, None)
+        if obj is None:
+            break
+        prepared = obj.prepare(accepted(obj.transfer_syntax_uid))
+    found.require_all()
+
+
+def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> Iterator[bytes]:
+    """The multipart body (RFC 2046 5.1)."""
+    for prepared in objects:
+        yield from _part(prepared, boundary, ae_title)
+    yield f"\r\n--{boundary}--\r\n".encode()
 
 
 def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[bytes]:
@@ -301,6 +338,7 @@ def chunked(batches: Iterator[Sequence[Buffer]] | chain[Sequence[Buffer]]) -> It
             yield b"".join(small)
 
 
-def _nothing() -> Generator[bytes]:
+def nothing() -> Generator[bytes]:
+    """The body of an answer without objects."""
     with suppress(GeneratorExit):
         yield b""

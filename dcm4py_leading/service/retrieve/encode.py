@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import NamedTuple
 
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
@@ -13,6 +14,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dcm4py_leading.dataset.data_sets import write
 from dcm4py_leading.dataset.deflate import deflated
+from dcm4py_leading.dataset.object_bytes import ObjectBytes
 from dcm4py_leading.dataset.pydicom_bridge import UnreadableElement
 from dcm4py_leading.dataset.scan import DEFLATED, Buffer, Encoding
 from dcm4py_leading.dataset.soundness import Unsound
@@ -31,6 +33,14 @@ class StoreContext:
     transfer_syntax_uids: tuple[str, ...]
 
 
+class Spliced(NamedTuple):
+    """A data set as pieces, which end with an element, and all that a stored one has from an offset on."""
+
+    pieces: Sequence[Buffer]
+    source: ObjectBytes
+    rest: int
+
+
 @dataclass(slots=True, kw_only=True)
 class PreparedObject:
     """An object to send: UIDs for the C-STORE command, and the bytes of the data set in pieces."""
@@ -45,6 +55,8 @@ class PreparedObject:
     """The same as maps of a file, of which only the system may look at the octets; None if there are none."""
     release: Callable[[], None] = lambda: None
     """Lets go of what the bytes come from."""
+    spliced: Spliced | None = None
+    """Where the bytes come from; None where they are made anew."""
     is_transcoded: bool = False
     """True if it leaves in another transfer syntax than it is stored in."""
 

@@ -24,6 +24,7 @@ from dcm4py_leading.service.retrieve.encode import (
     UNCOMPRESSED,
     ObjectErrors,
     PreparedObject,
+    Spliced,
     choose_transfer_syntax,
 )
 from dcm4py_leading.service.retrieve.file_bytes import HEAD
@@ -113,6 +114,7 @@ class OutgoingObject(ABC):
             length=cut.length,
             source=source.batches(cut.pieces, cut.rest),
             mapped=partial(source.batches_for_system, cut.pieces, cut.rest) if source.size > HEAD else None,
+            spliced=Spliced(cut.pieces, source, cut.rest),
             release=source.close,
         )
 

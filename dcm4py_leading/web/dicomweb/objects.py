@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from functools import wraps
 from http import HTTPStatus
 from typing import Protocol
 
@@ -13,8 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dcm4py_leading.errors import StatusError
+from dcm4py_leading.service.dicomweb.frames import WantedValues
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
 from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import web_request
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.search import PATH
@@ -22,10 +25,11 @@ from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.addresses import PublicUrl
 from dcm4py_leading.web.http.answers import error
-from dcm4py_leading.web.http.rooms import Room
+from dcm4py_leading.web.http.rooms import Handler, Room
 from dcm4py_leading.web.http.streamed import Chunks, Streamed
 
 DICOM = "application/dicom"
+JSON = "application/json"
 STUDY, SERIES, INSTANCE = "/studies/{study}", "/series/{series}", "/instances/{instance}"
 PATHS = (STUDY, STUDY + SERIES, STUDY + SERIES + INSTANCE)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
@@ -33,7 +37,7 @@ _LONGEST_UID = 64
 
 
 class FoundObjects(Chunks, Protocol):
-    """A multipart body."""
+    """Objects, or what is told of them."""
 
     @property
     def head(self) -> ObjectsHead:
@@ -51,6 +55,14 @@ class Retrieving(Protocol):
         """
         ...
 
+    def metadata(self, named: Named) -> FoundObjects:
+        """Metadata of objects as a JSON array. Raises as `objects`."""
+        ...
+
+    def values(self, wanted: WantedValues) -> FoundObjects:
+        """Frames or another value of an instance as a multipart body. Raises as `objects`."""
+        ...
+
 
 class MalformedUid(ValueError):
     """A UID in the path that is none; the message names the entity."""
@@ -64,19 +76,38 @@ def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None)
         if not syntaxes:
             return error(HTTPStatus.NOT_ACCEPTABLE, f'Accept: expected {MULTIPART}; type="{DICOM}"')
         boundary = secrets.token_hex(16)
+        named = named_by(request, public_url)
+        found = service.objects(WantedObjects(named=named, transfer_syntaxes=syntaxes, boundary=boundary))
+        return answer(request, found, media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}')
+
+    def metadata(request: Request) -> Response:
+        if not accepts_any(request, (DICOM_JSON, JSON)):
+            return error(HTTPStatus.NOT_ACCEPTABLE, f"Accept: expected {DICOM_JSON} or {JSON}")
+        found = service.metadata(named_by(request, public_url))
+        return answer(request, found, media_type=DICOM_JSON, is_compressed=accepts_gzip(request))
+
+    return [
+        Route(f"{PATH}{path}{suffix}", needs(Role.VIEWER, room.serves(refusing(handler))), methods=["GET"], name=name)
+        for path in PATHS
+        for suffix, handler, name in (("", objects, f"objects {path}"), ("/metadata", metadata, f"metadata {path}"))
+    ]
+
+
+def refusing(handler: Handler) -> Handler:
+    """The handler, whose errors become answers."""
+
+    @wraps(handler)
+    def serve(request: Request) -> Response:
         try:
-            named = named_by(request, public_url)
-            found = service.objects(WantedObjects(named=named, transfer_syntaxes=syntaxes, boundary=boundary))
+            return handler(request)
         except MalformedUid as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except UnknownAE as err:
             return error(HTTPStatus.NOT_FOUND, str(err))
         except StatusError as err:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
-        return _answer(request, found, boundary)
 
-    endpoint = needs(Role.VIEWER, room.serves(objects))
-    return [Route(f"{PATH}{path}", endpoint, methods=["GET"], name=f"objects {path}") for path in PATHS]
+    return serve
 
 
 def named_by(request: Request, public_url: PublicUrl | None) -> Named:
@@ -96,20 +127,24 @@ def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _answer(request: Request, found: FoundObjects, boundary: str) -> Response:
+def answer(
+    request: Request, found: FoundObjects, *, media_type: str, is_compressed: bool = False, what: str = "objects"
+) -> Response:
+    """The answer, or why there is none."""
     head = found.head
     if head.is_empty:
         found.close()
         if head.left_out:
-            return error(HTTPStatus.NOT_ACCEPTABLE, f"no object can be had as the Accept header says: {head.why}")
-        return error(HTTPStatus.NOT_FOUND, "there is no such object")
-    headers = {"Vary": "Accept"}
+            return error(HTTPStatus.NOT_ACCEPTABLE, f"no {what} can be had as the Accept header says: {head.why}")
+        return error(HTTPStatus.NOT_FOUND, f"there are no such {what}")
+    headers = {"Vary": "Accept, Accept-Encoding"}
     if head.left_out:
-        text = f"{head.left_out} objects are left out, which cannot be had as the Accept header says"
+        text = f"{head.left_out} {what} are left out, which cannot be had"
         headers["Warning"] = f'299 {request.url.netloc} "{text}"'
     return Streamed(
         found,
-        media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}',
+        media_type=media_type,
         headers=headers,
         status_code=HTTPStatus.PARTIAL_CONTENT if head.left_out else HTTPStatus.OK,
+        is_compressed=is_compressed,
     )

@@ -73,7 +73,7 @@ def test_series_and_instance(http: httpx.Client) -> None:
     (part,) = parts_of(http.get(row["00081190"]["Value"][0]))
     assert instance.encode() in part.data_set
     other = http.get(f"studies/{STUDY}.1/series/{series}/instances/{instance}")
-    assert (other.status_code, "no such object" in other.text) == (404, True)
+    assert (other.status_code, "no such objects" in other.text) == (404, True)
 
 
 @pytest.mark.parametrize(
