@@ -44,7 +44,7 @@ from dcm4py_leading.service.find.scu_rules import ScuFindRules
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort
-from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 
 LOG = logging.getLogger(__name__)

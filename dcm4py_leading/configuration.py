@@ -26,8 +26,8 @@ from dcm4py_leading.leading.outcome import LookupCounts
 from dcm4py_leading.log import foreign
 from dcm4py_leading.service.leading.rules import leading_rules
 from dcm4py_leading.service.leading.view import LeadingView
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.web.own.contacts import contacts_json
-from dcm4py_leading.web.own.metrics import Measured
 from dcm4py_leading.web.own.running import FailedReload, PendingReload, RunningConfiguration
 
 LOG = logging.getLogger(__name__)

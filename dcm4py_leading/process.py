@@ -31,11 +31,11 @@ from dcm4py_leading.service.counts import ServiceCounts
 from dcm4py_leading.service.deleting.delete import finish_deletions
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
 from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 from dcm4py_leading.service.sending.running_exports import RunningExports
-from dcm4py_leading.web.own.metrics import Measured
 
 LOG = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here, Json
+from dcm4py_leading.coercion.explain import RenderedExplanation
 from dcm4py_leading.service.explain import parse_message
 from dcm4py_leading.service.trying.subject import explain_study
-from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 
 _SECONDS = 60.0
 

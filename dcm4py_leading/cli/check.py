@@ -15,10 +15,10 @@ from dcm4py_leading.composition.announce import unserved_lines
 from dcm4py_leading.composition.check import check
 from dcm4py_leading.composition.site import Site
 from dcm4py_leading.config.report.inventory import Present, shortcomings
+from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.config.report.screen import screen
 from dcm4py_leading.config.report.show import describe
 from dcm4py_leading.errors import ConfigInvalid, Problem
-from dcm4py_leading.web.http.answers import problem_json
 
 
 @click.command(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Self
 
 from pydicom import Dataset
 from pydicom.uid import UID as PydicomUID
@@ -342,3 +343,17 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedExplanation:
+    """An explanation in both forms; another process may have made it."""
+
+    as_json: Mapping[str, object]
+    as_text: str
+    has_failed: bool
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Self:
+        """The explanation, rendered."""
+        return cls(as_json=to_json(explanation), as_text=to_text(explanation), has_failed=explanation.has_failed)

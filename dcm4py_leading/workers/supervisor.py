@@ -36,7 +36,7 @@ from dcm4py_leading.model.values import UID
 from dcm4py_leading.service.jobs.jobs import Jobs
 from dcm4py_leading.service.monitor.associations import OpenAssociation
 from dcm4py_leading.service.monitor.listening import ListeningPort, listeners_of
-from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.web.own.running import PendingReload, RunningConfiguration, WorkerState
 from dcm4py_leading.workers.control import Json, Kind, RequestRefused, WorkerSilent
 from dcm4py_leading.workers.handover_folder import HandoverFolder

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
+from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.errors import (
     ConfigError,
@@ -30,8 +31,7 @@ from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.service.monitor.echo import UnknownAE
-from dcm4py_leading.web.http.answers import problem_json
-from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
 _TOLD = {

@@ -20,6 +20,7 @@ from dcm4py_leading.calls.studies import STUDY as ONE_STUDY
 from dcm4py_leading.calls.table import CALLS
 from dcm4py_leading.calls.three_values import THREE_VALUES
 from dcm4py_leading.calls.trying import TRY
+from dcm4py_leading.coercion.explain import RenderedExplanation
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.sources.recording import Recording
 from dcm4py_leading.model.values import Level
@@ -41,7 +42,6 @@ from dcm4py_leading.service.studies.three_values import (
     ValueSource,
 )
 from dcm4py_leading.service.trying.trial import AnswerSource, Trial, TrialResult
-from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 
 STUDY = "1.2.826.0.1.3680043.2.1143.1"
 AMENDMENT = Amendment(

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from dcm4py_leading.app import Service
 from dcm4py_leading.leading.outcome import LookupOutcome
 from dcm4py_leading.model.options import parse_options
-from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.service.monitor.measured import Measured
 from tests.fixtures.datasets import make_study
 from tests.fixtures.scripted import LeadingScp, Viewer, matches_keys
 from tests.fixtures.scu import PATIENT_FIND, PATIENT_GET, PATIENT_MOVE, find, get, identifier, move, store

@@ -25,7 +25,7 @@ from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored
-from dcm4py_leading.web.own.metrics import Measured
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.workers.control import RequestRefused
 from dcm4py_leading.workers.wire_json import error_from_json, error_to_json, measured_from_json, measured_to_json
 

@@ -141,7 +141,7 @@ def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Val
                 values = _value_of(prepared, wanted.path)
                 found.head = ObjectsHead(is_empty=not values.places)
                 return values
-            values = frames_of(prepared)
+            values = Values(MemoryBytes(b""), (), "") if len(wanted.path) > 1 else frames_of(prepared)
     except SubOperationFailed as err:
         found.head = ObjectsHead(is_empty=True, left_out=1, why=str(err))
         return Values(MemoryBytes(b""), (), "")

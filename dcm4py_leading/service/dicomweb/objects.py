@@ -115,11 +115,24 @@ class Found:
     head: ObjectsHead = field(default_factory=ObjectsHead)
     sent: int = 0
     transcoded: int = 0
+    strangers: int = 0
+    """Objects that another archive has sent although another instance is asked for."""
+
+    def of_instance(self, sop_instance_uid: str) -> Iterator[RetrievedObject]:
+        """The objects without strangers; a failure that has no name stays."""
+        for obj in self.retrieval.objects:
+            if obj.sop_instance_uid in ("", sop_instance_uid):
+                yield obj
+                continue
+            if not self.strangers:
+                LOG.warning("WADO-RS: another archive sends instances that were not asked for; they are left out")
+            self.strangers += 1
 
     def require_all(self) -> None:
         """Raise where more objects should have come from another archive."""
         stream = self.retrieval.stream
-        left = 0 if stream is None else stream.left(self.sent)
+        ended = self.sent and self.sent + self.strangers
+        left = 0 if stream is None else stream.left(ended)
         if left:
             raise ArchiveUnavailable(f"the other archive has not sent {left} of the objects")
 
@@ -165,7 +178,10 @@ def find_objects(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) ->
         raise
     if retrieval.stream is not None:
         retrieval.stream.watch(is_gone)
-    return Found(retrieval, retrieval.objects, ended, details, runtime, ae.ae_title)
+    found = Found(retrieval, retrieval.objects, ended, details, runtime, ae.ae_title)
+    if retrieval.stream is not None and named.keys.level is Level.IMAGE:
+        found.objects = found.of_instance(named.uids[-1])  # frames do not tell whose they are
+    return found
 
 
 def retrieve_objects(

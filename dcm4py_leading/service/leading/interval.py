@@ -18,7 +18,7 @@ from dcm4py_leading.service.leading.overview import ServiceCounters
 
 
 class ServiceSample(ServiceCounters, Protocol):
-    """Counters of the service at one moment, for the history; `web.own.metrics.Measured` is one.
+    """Counters of the service at one moment, for the history; `service.monitor.measured.Measured` is one.
 
     Counts are those since ``loaded_at``, or since a process was started.
     """

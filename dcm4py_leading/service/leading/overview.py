@@ -84,7 +84,7 @@ class Overview:
 
 
 class ServiceCounters(Protocol):
-    """The service at one moment; `web.own.metrics.Measured` is one."""
+    """The service at one moment; `service.monitor.measured.Measured` is one."""
 
     @property
     def lookups(self) -> LookupCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -9,6 +10,24 @@ from starlette.requests import Request
 from dcm4py_leading.service.dicomweb.web_request import WebRequest
 from dcm4py_leading.web.gate.identity import Identity
 from dcm4py_leading.web.http.addresses import PublicUrl
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+_LONGEST_UID = 64
+
+
+class MalformedUid(ValueError):
+    """A UID in the path that is none; the message names the entity."""
+
+
+def uids_of_path(request: Request) -> tuple[str, ...]:
+    """The UIDs of study, series and instance, as far as the path has them. Raises MalformedUid."""
+    uids = []
+    for name in ("study", "series", "instance"):
+        if (uid := request.path_params.get(name)) is not None:
+            if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
+                raise MalformedUid(f"the UID of the {name} is no UID")
+            uids.append(uid)
+    return tuple(uids)
 
 
 def web_request(request: Request, public_url: PublicUrl | None) -> WebRequest:

@@ -42,7 +42,7 @@ def accepted_ranges(request: Request) -> list[MediaRange]:
 
 def _ranges(text: str) -> Iterator[MediaRange]:
     for one in _RANGE.findall(text):
-        name, *rest = (part.strip() for part in _PART.findall(one.strip()))
+        name, *rest = (part.strip() for part in _PART.findall(one.strip()) or [""])
         name = "*/*" if name == "*" else name.casefold()
         parameters: dict[str, str] = {}
         for part in rest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from functools import wraps
@@ -18,7 +17,7 @@ from dcm4py_leading.service.dicomweb.frames import WantedValues
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
-from dcm4py_leading.web.dicomweb.asked import web_request
+from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.search import PATH
 from dcm4py_leading.web.gate.access import needs
@@ -32,8 +31,6 @@ DICOM = "application/dicom"
 JSON = "application/json"
 STUDY, SERIES, INSTANCE = "/studies/{study}", "/series/{series}", "/instances/{instance}"
 PATHS = (STUDY, STUDY + SERIES, STUDY + SERIES + INSTANCE)
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
-_LONGEST_UID = 64
 
 
 class FoundObjects(Chunks, Protocol):
@@ -62,10 +59,6 @@ class Retrieving(Protocol):
     def values(self, wanted: WantedValues) -> FoundObjects:
         """Frames or another value of an instance as a multipart body. Raises as `objects`."""
         ...
-
-
-class MalformedUid(ValueError):
-    """A UID in the path that is none; the message names the entity."""
 
 
 def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None) -> list[Route]:
@@ -112,13 +105,7 @@ def refusing(handler: Handler) -> Handler:
 
 def named_by(request: Request, public_url: PublicUrl | None) -> Named:
     """The entity that the path names. Raises MalformedUid."""
-    uids = []
-    for name in ("study", "series", "instance"):
-        if (uid := request.path_params.get(name)) is not None:
-            if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
-                raise MalformedUid(f"the UID of the {name} is no UID")
-            uids.append(uid)
-    return Named(request=web_request(request, public_url), uids=tuple(uids))
+    return Named(request=web_request(request, public_url), uids=uids_of_path(request))
 
 
 def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.dicomweb.search import Search, SearchHead
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
-from dcm4py_leading.web.dicomweb.asked import web_request
+from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.parameters import WrongParameter, read_parameters
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
@@ -51,8 +51,6 @@ class Searching(Protocol):
 class _Resource(NamedTuple):
     path: str
     level: Level
-    named: tuple[str, ...] = ()
-    """Parameters of the path."""
 
 
 _RESOURCES = (
@@ -60,9 +58,9 @@ _RESOURCES = (
     _Resource("/studies", Level.STUDY),
     _Resource("/series", Level.SERIES),
     _Resource("/instances", Level.IMAGE),
-    _Resource("/studies/{study}/series", Level.SERIES, ("study",)),
-    _Resource("/studies/{study}/instances", Level.IMAGE, ("study",)),
-    _Resource("/studies/{study}/series/{series}/instances", Level.IMAGE, ("study", "series")),
+    _Resource("/studies/{study}/series", Level.SERIES),
+    _Resource("/studies/{study}/instances", Level.IMAGE),
+    _Resource("/studies/{study}/series/{series}/instances", Level.IMAGE),
 )
 
 
@@ -89,7 +87,7 @@ def _handler(service: Searching, resource: _Resource, public_url: PublicUrl | No
             found = service.search(replace(wanted, is_count=is_count))
         except UnknownAE as err:
             return error(HTTPStatus.NOT_FOUND, str(err))
-        except (WrongParameter, IdentifierMismatch) as err:
+        except (WrongParameter, MalformedUid, IdentifierMismatch) as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except TooManyMatches as err:
             return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{err}: the search has to be narrower")
@@ -101,12 +99,12 @@ def _handler(service: Searching, resource: _Resource, public_url: PublicUrl | No
 
 
 def _wanted(request: Request, resource: _Resource, public_url: PublicUrl | None) -> tuple[Search, bool]:
-    """The search, and whether fuzzy matching is asked for. Raises WrongParameter."""
+    """The search, and whether fuzzy matching is asked for. Raises WrongParameter, MalformedUid."""
     read = read_parameters(request.url.query, resource.level)
     wanted = Search(
         request=web_request(request, public_url),
         level=resource.level,
-        named=tuple(request.path_params[name] for name in resource.named),
+        named=uids_of_path(request),
         keys=tuple(read.keys),
         included=tuple(dict.fromkeys(read.included)),
         includes_all=read.includes_all,

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.errors import Problem
 
 PAGES = "/ui/"
@@ -52,14 +53,3 @@ def refuse_by(app: Starlette, page: RefusalPage) -> None:
 def _plain(_: Request, status: int, message: str) -> Response:
     page = f'<!doctype html>\n<html lang="en">\n<title>{status}</title>\n<h1>{status}</h1>\n<p>{escape(message)}</p>\n'
     return HTMLResponse(page, status_code=status)
-
-
-def problem_json(problem: Problem) -> dict[str, str | None]:
-    """A problem as JSON, the same here and in ``check --json``."""
-    return {
-        "severity": problem.severity.value,
-        "dn": problem.dn,
-        "attribute": problem.attribute,
-        "value": problem.value,
-        "reason": problem.reason,
-    }

@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dcm4py_leading.config.following.difference import Difference
+from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.errors import Problem
 from dcm4py_leading.service.monitor.listening import ListeningPort
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
-from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.http.rooms import Handler, Room
 
 

@@ -153,6 +153,7 @@ def test_bulk_data_that_metadata_names(archive: Seed, http: httpx.Client) -> Non
         assert part.content == expected
     assert http.get(f"{path}/bulkdata/00420010").status_code == 404
     assert http.get(f"{path}/bulkdata/54000100/3/54001010").status_code == 404
+    assert http.get(f"{path}/bulkdata/7FE00010/1/00100010").status_code == 404
     assert http.get(f"{path}/bulkdata/PixelData").status_code == 400
 
 

@@ -46,6 +46,8 @@ def request(*accept: str, query: str = "") -> Request:
         ("multipart/related; type=application/octet-stream", []),
         ("application/dicom+json", []),
         ("application/zip", []),
+        (";", []),
+        (";, */*", [DEFAULT]),
     ],
 )
 def test_transfer_syntaxes_of_objects(accept: str, expected: list[str]) -> None:

@@ -84,6 +84,9 @@ def test_matching_order_and_part(http: httpx.Client, query: str, expected: str) 
         ("series?SeriesNumber=one", "SeriesNumber"),
         ("series?00400275.00400009=A", "RequestAttributesSequence.ScheduledProcedureStepID"),
         ("studies?00091002=A", "00091002"),
+        (f"studies/{STUDY}.0%5C{STUDY}.2/series", "study"),
+        ("studies/*/instances", "study"),
+        (f"studies/{STUDY}.0/series/*/instances", "series"),
     ],
 )
 def test_wrong_parameter_is_named(http: httpx.Client, path: str, named: str) -> None:

@@ -13,9 +13,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from dcm4py_leading.coercion.explain import RenderedExplanation
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
 from dcm4py_leading.web.app import Control, create_app
-from dcm4py_leading.web.rest.own.explain import RenderedExplanation
 from tests.fixtures.http import at_most, served
 
 

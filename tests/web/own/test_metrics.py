@@ -22,8 +22,9 @@ from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.leading.breaker import BreakerState
 from dcm4py_leading.leading.outcome import LATENCY_BOUNDS, Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.model.values import AETitle
+from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.web.http.rooms import Room
-from dcm4py_leading.web.own.metrics import Measured, cumulative_buckets, metrics_route
+from dcm4py_leading.web.own.metrics import cumulative_buckets, metrics_route
 from tests.fixtures.http import served
 
 QRSCP, OURS = AETitle("QRSCP"), AETitle("DCM4CHEE")

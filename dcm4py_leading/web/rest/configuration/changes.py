@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 from dcm4py_leading.config.device_json import RequestedTree
 from dcm4py_leading.config.entry import Entry
 from dcm4py_leading.config.following.difference import Difference
+from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.config.writing.plan import Plan
 from dcm4py_leading.log import Repeated
-from dcm4py_leading.web.http.answers import problem_json
 from dcm4py_leading.web.rest.configuration.failures import Refusal
 from dcm4py_leading.web.rest.operations import BOOLEAN, Parameter, flag
 

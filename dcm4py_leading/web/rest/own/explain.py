@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.coercion.explain import Explanation, to_json, to_text
+from dcm4py_leading.coercion.explain import RenderedExplanation
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.values import TransferRole
@@ -42,20 +41,6 @@ _PARAMETERS = (
         schema={"enum": ["ask", "none"]},
     ),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedExplanation:
-    """An explanation in both forms; another process may have made it."""
-
-    as_json: Mapping[str, object]
-    as_text: str
-    has_failed: bool
-
-    @classmethod
-    def of(cls, explanation: Explanation) -> Self:
-        """The explanation, rendered."""
-        return cls(as_json=to_json(explanation), as_text=to_text(explanation), has_failed=explanation.has_failed)
 
 
 class Explainer(Protocol):

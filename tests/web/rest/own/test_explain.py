@@ -9,7 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from dcm4py_leading.coercion.explain import Explanation
+from dcm4py_leading.coercion.explain import Explanation, RenderedExplanation
 from dcm4py_leading.errors import IndexUnavailable
 from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
@@ -18,7 +18,7 @@ from dcm4py_leading.web.http.addresses import HttpAddress
 from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.http.server import HttpServer
 from dcm4py_leading.web.rest.operations import routes_of
-from dcm4py_leading.web.rest.own.explain import FAILED_HEADER, RenderedExplanation, explain_alias, explain_operation
+from dcm4py_leading.web.rest.own.explain import FAILED_HEADER, explain_alias, explain_operation
 from tests.fixtures.rules import RETRIEVE
 
 EXPLANATION = Explanation(ae_title=AETitle("DCM4CHEE"), context=RETRIEVE, rules=(), steps=(), elements=())
