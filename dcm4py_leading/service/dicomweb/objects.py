@@ -245,10 +245,12 @@ def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
     if found.retrieval.stream is None:
         all_of_them = list(found.objects)
         possible = [obj for obj in all_of_them if _is_possible(obj.transfer_syntax_uid, wanted)]
+        left_out = [obj for obj in all_of_them if not _is_possible(obj.transfer_syntax_uid, wanted)]
+        syntaxes = ", ".join(sorted({obj.transfer_syntax_uid for obj in left_out}))
         found.head = ObjectsHead(
             is_empty=not possible,
-            left_out=len(all_of_them) - len(possible),
-            why="" if len(possible) == len(all_of_them) else "they are compressed",
+            left_out=len(left_out),
+            why=f"they are stored in transfer syntax {syntaxes}" if left_out else "",
         )
         found.objects = iter(possible)
     obj = next(found.objects, None)

@@ -94,6 +94,14 @@ def test_own_media_type(archive: Seed, http: httpx.Client) -> None:
         assert parts_of(answer)[0].media_type == f"image/jpeg; transfer-syntax={EXTENDED}"
     refused = http.get(f"{path}/frames/1", headers={"Accept": "multipart/related; type=image/jp2"})
     assert refused.status_code == 406
+    assert EXTENDED in refused.json()["errorMessage"]
+
+
+def test_native_frames_are_not_called_compressed(archive: Seed, http: httpx.Client) -> None:
+    path = keep(archive, read_sample("CT_small.dcm"), "native")
+    refused = http.get(f"{path}/frames/1", headers={"Accept": "multipart/related; type=image/jpeg"})
+    message = refused.json()["errorMessage"]
+    assert (refused.status_code, EXPLICIT in message, "compressed" in message) == (406, True, False)
 
 
 def test_frames_that_are_not_there(archive: Seed, http: httpx.Client) -> None:
