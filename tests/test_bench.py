@@ -17,11 +17,11 @@ from scripts.benchmark.data import LEADING_KEYWORDS, digest, generate
 from scripts.benchmark.groups import GROUPS
 from scripts.benchmark.machine import BusyError, await_rest
 from scripts.benchmark.operations import Operation, measure
+from scripts.benchmark.pages import PAGES
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Calls, Check, PeakMemory, Results, Sample
 from scripts.benchmark.targets import TARGETS, outcomes
-from scripts.benchmark.web import PAGES
 from tests.fixtures.peers_required import require
 from tests.fixtures.processes import find_program
 
@@ -215,7 +215,7 @@ def test_groups_are_measured_in_their_own_order() -> None:
         ["--scale", "0"],
         ["--scale", "2"],
         ["--rounds", "0"],
-        ["--against", "HEAD", "--only", "web"],
+        ["--against", "HEAD", "--only", "pages"],
         ["--against", "HEAD", "--only", "window"],
         ["--wait", "-1"],
     ),
