@@ -13,6 +13,7 @@ import pytest
 
 from scripts.benchmark import report, results
 from scripts.benchmark.__main__ import main, parse
+from scripts.benchmark.archives import DICOMWEB_PLUG_IN
 from scripts.benchmark.data import LEADING_KEYWORDS, digest, generate
 from scripts.benchmark.groups import GROUPS
 from scripts.benchmark.machine import BusyError, await_rest
@@ -292,6 +293,7 @@ def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
 def _require_peers() -> None:
     for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc"), ("slapd", "slapd")):
         require(find_program(name) is not None, f"{name} (Debian package {package})")
+    require(DICOMWEB_PLUG_IN.exists(), "Orthanc's plug-in for DICOMweb (Debian package orthanc-dicomweb)")
 
 
 def _bench(directory: Path, *options: str) -> Results:

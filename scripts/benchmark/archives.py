@@ -22,6 +22,7 @@ from tests.fixtures.ports import free_port, free_ports
 ROOT = Path(__file__).resolve().parents[2]
 DCMQRSCP_STUDIES = 500
 """dcmqrscp keeps no more studies in one storage area, whatever its configuration says."""
+DICOMWEB_PLUG_IN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 _DEVICE = f"dicomDeviceName=dcm4chee-arc,{records.DEVICES}"
 
@@ -270,10 +271,9 @@ class FastSink:
 
 def dicomweb_plug_in() -> Path:
     """Orthanc's plug-in for DICOMweb. Raises BenchmarkError."""
-    path = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-    if not path.exists():
+    if not DICOMWEB_PLUG_IN.exists():
         raise BenchmarkError("Orthanc's plug-in for DICOMweb is not installed (Debian package orthanc-dicomweb)")
-    return path
+    return DICOMWEB_PLUG_IN
 
 
 def checked_out(revision: str, directory: Path) -> Path:
