@@ -149,7 +149,7 @@ def _wrong_metadata(scene: Scene, contender: str) -> str:
 
 
 def _wrong_rows(
-    rows: Sequence[Mapping[str, Any]], expected: Mapping[str, Study], key: str, scene: Scene, contender: str
+    rows: Sequence[dict[str, Any]], expected: Mapping[str, Study], key: str, scene: Scene, contender: str
 ) -> str:
     """Faults of an answer, of which each row has the UID of one that is expected under ``key``."""
     missing = dict(expected)
