@@ -6,7 +6,7 @@ Native frames are found by their length, encapsulated ones by fragments and offs
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ from dcm4py_leading.dataset.elements import Elements, Fragments, Items
 from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.pixels.image_pixel import image_pixel
 from dcm4py_leading.dataset.reading import read_data_set
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of, is_encapsulated
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Buffer, Encoding, encoding_of, is_encapsulated
 from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.metadata import PIXELS, Opening, head_of
 from dcm4py_leading.service.dicomweb.objects import (
     AS_STORED,
@@ -27,10 +28,9 @@ from dcm4py_leading.service.dicomweb.objects import (
     ObjectsHead,
     accepted_for,
     answered,
-    chunked,
+    end_of,
     find_objects,
     first_of,
-    nothing,
     part_head,
 )
 from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject, Spliced
@@ -98,9 +98,7 @@ class Values(NamedTuple):
     """That of frames; empty of other values."""
 
 
-def retrieve_values(
-    runtime: Runtime, wanted: WantedValues, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+def retrieve_values(runtime: Runtime, wanted: WantedValues, is_gone: Callable[[], bool]) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and the multipart body; to be closed. Raises as `objects.retrieve_objects`."""
     found = find_objects(runtime, wanted.named, is_gone)
     syntaxes = tuple(syntax for syntax, _ in wanted.accepted)
@@ -151,22 +149,27 @@ def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Val
     return values._replace(places=places)
 
 
-def _body(objects: Iterator[PreparedObject], values: Values, boundary: str, media_type: str) -> Iterator[bytes]:
+def _body(objects: Iterator[PreparedObject], values: Values, boundary: str, media_type: str) -> Iterator[Chunk]:
     for _ in objects:  # there is one
         for places in values.places:
-            yield part_head(boundary, media_type)
+            before = part_head(boundary, media_type)
             for place in places:
-                yield from _octets(values.source, place)
-    yield f"\r\n--{boundary}--\r\n".encode()
+                for piece in _octets(values.source, place, for_system=True):
+                    yield (before, piece)
+                    before = b""
+    yield (end_of(boundary),)
 
 
-def _octets(source: ObjectBytes, place: Place) -> Iterator[bytes]:
+def _octets(source: ObjectBytes, place: Place, *, for_system: bool = False) -> Iterator[Buffer]:
+    """The octets in pieces, each good until the next one."""
     at, left = place
-    for chunk in chunked(source.batches((), at)):
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            return
+    for batch in (source.batches_for_system if for_system else source.batches)((), at):
+        for buffer in batch:
+            piece = memoryview(buffer)[:left]
+            yield piece
+            left -= len(piece)
+            if left <= 0:
+                return
 
 
 def _media_type(transfer_syntax_uid: str, accepted: Sequence[tuple[str, str]]) -> str:
