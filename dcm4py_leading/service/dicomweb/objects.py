@@ -336,5 +336,5 @@ def part_head(boundary: str, media_type: str) -> bytes:
 
 
 def end_of(boundary: str) -> bytes:
-    """What follows the last part."""
+    """Octets after the last part."""
     return f"\r\n--{boundary}--\r\n".encode()
