@@ -13,15 +13,16 @@ import pytest
 
 from scripts.benchmark import report, results
 from scripts.benchmark.__main__ import main, parse
+from scripts.benchmark.archives import DICOMWEB_PLUG_IN
 from scripts.benchmark.data import LEADING_KEYWORDS, digest, generate
 from scripts.benchmark.groups import GROUPS
 from scripts.benchmark.machine import BusyError, await_rest
 from scripts.benchmark.operations import Operation, measure
+from scripts.benchmark.pages import PAGES
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Calls, Check, PeakMemory, Results, Sample
 from scripts.benchmark.targets import TARGETS, outcomes
-from scripts.benchmark.web import PAGES
 from tests.fixtures.peers_required import require
 from tests.fixtures.processes import find_program
 
@@ -215,7 +216,7 @@ def test_groups_are_measured_in_their_own_order() -> None:
         ["--scale", "0"],
         ["--scale", "2"],
         ["--rounds", "0"],
-        ["--against", "HEAD", "--only", "web"],
+        ["--against", "HEAD", "--only", "pages"],
         ["--against", "HEAD", "--only", "window"],
         ["--wait", "-1"],
     ),
@@ -292,6 +293,7 @@ def test_everything_is_delivered_and_nothing_is_left(tmp_path: Path) -> None:
 def _require_peers() -> None:
     for name, package in (("dcmqrscp", "dcmtk"), ("Orthanc", "orthanc"), ("slapd", "slapd")):
         require(find_program(name) is not None, f"{name} (Debian package {package})")
+    require(DICOMWEB_PLUG_IN.exists(), "Orthanc's plug-in for DICOMweb (Debian package orthanc-dicomweb)")
 
 
 def _bench(directory: Path, *options: str) -> Results:

@@ -14,15 +14,16 @@ from scripts.benchmark import machine, report, results, tools
 from scripts.benchmark.archives import DCMQRSCP_STUDIES, checked_out
 from scripts.benchmark.calls import measure_calls
 from scripts.benchmark.checks import check_finds, check_large, check_proxied, check_retrieves
+from scripts.benchmark.dicomweb import check_dicomweb
 from scripts.benchmark.groups import APART, GROUPS, NOT_AGAINST, NOT_QUICK, SHARES, operations, warm
 from scripts.benchmark.memory import measure_memory
 from scripts.benchmark.operations import Effort, measure
+from scripts.benchmark.pages import DEVICES, measure_pages
 from scripts.benchmark.plot import svg
 from scripts.benchmark.process import BenchmarkError
 from scripts.benchmark.results import Results
 from scripts.benchmark.scene import DCMQRSCP, Scene, prepared
 from scripts.benchmark.targets import outcomes
-from scripts.benchmark.web import DEVICES, measure_pages
 from scripts.benchmark.window import OBJECTS, measure_window
 from scripts.benchmark.wire import WireError
 
@@ -134,6 +135,7 @@ def run(options: argparse.Namespace) -> Results:
                 large_bytes=large_bytes,
                 workers=options.workers,
                 has_proxy="proxy" in groups,
+                has_dicomweb="web" in groups,
                 before=None if options.against is None else checked_out(options.against, directory / "revision"),
                 say=say,
             ) as scene:
@@ -143,6 +145,8 @@ def run(options: argparse.Namespace) -> Results:
                 found.checks += check_retrieves(
                     scene, move=bool(_MOVING.intersection(groups)), get=bool(_GETTING.intersection(groups))
                 )
+                if "web" in groups:
+                    found.checks += check_dicomweb(scene)
                 if "proxy" in groups:
                     found.checks += check_proxied(scene)
                 for check in found.checks:
@@ -150,7 +154,7 @@ def run(options: argparse.Namespace) -> Results:
                         say(f"FAILED: {check.name}: {check.detail}")
                 warm(scene)
                 measure_groups(scene, groups, effort, found, deadline, say)
-        if "web" in options.only:
+        if "pages" in options.only:
             measure_pages(directory, found, effort=effort, say=say, devices=max(1, round(DEVICES * options.scale)))
         if "window" in options.only:
             objects = max(_FEWEST_OVER_A_LINE, round(OBJECTS * options.scale))

@@ -22,6 +22,7 @@ from tests.fixtures.ports import free_port, free_ports
 ROOT = Path(__file__).resolve().parents[2]
 DCMQRSCP_STUDIES = 500
 """dcmqrscp keeps no more studies in one storage area, whatever its configuration says."""
+DICOMWEB_PLUG_IN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 _DEVICE = f"dicomDeviceName=dcm4chee-arc,{records.DEVICES}"
 
@@ -60,6 +61,7 @@ class Ours:
     answer gets the attributes of ``leading``."""
 
     ae_title = "DCM4CHEE"
+    dicomweb_root = "/dcm4chee-arc/aets/DCM4CHEE/rs"
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class Ours:
         self._source = source
         self.data_directory = directory / "data"
         self.data_directory.mkdir(parents=True)
-        self.port, self._http_port = free_ports(2)
+        self.port, self.http_port = free_ports(2)
         tree = (ROOT / "ldif/quickstart.ldif").read_text()
         for seed_port, port in ((11112, self.port), (11113, leading.port)):
             tree = tree.replace(f"dicomPort: {seed_port}\n", f"dicomPort: {port}\n")
@@ -97,12 +99,12 @@ class Ours:
         return self._server.pid
 
     def start(self) -> None:
-        command = serve_command(self._trees, self.data_directory, http_port=self._http_port, workers=self._workers)
+        command = serve_command(self._trees, self.data_directory, http_port=self.http_port, workers=self._workers)
         self._serve((sys.executable, "-m", "dcm4py_leading", *command))
 
     def start_counted(self, port: int) -> None:
         """Start it as one process whose calls of functions are counted (`scripts.benchmark.counted`)."""
-        command = serve_command(self._trees, self.data_directory, http_port=self._http_port, workers=1)
+        command = serve_command(self._trees, self.data_directory, http_port=self.http_port, workers=1)
         self._serve((sys.executable, str(ROOT / "scripts/benchmark/counted.py"), str(port), *command))
 
     def _serve(self, command: Sequence[str]) -> None:
@@ -167,20 +169,30 @@ class DcmQrScp:
 
 
 class Orthanc:
-    """Orthanc without plugins; it writes each object durably by default, as this service does."""
+    """Orthanc; it writes each object durably by default, as this service does."""
 
-    def __init__(self, directory: Path, *, destinations: Sequence[Destination] = (), ae_title: str = "ORTHANC") -> None:
+    dicomweb_root = "/dicom-web"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        destinations: Sequence[Destination] = (),
+        ae_title: str = "ORTHANC",
+        has_dicomweb: bool = False,
+    ) -> None:
+        """Without plug-ins, unless it is to have DICOMweb."""
         directory.mkdir(parents=True)
         self.ae_title = ae_title
-        self.port, http_port = free_ports(2)
+        self.port, self.http_port = free_ports(2)
         self._log = directory / "orthanc.log"
         configuration = directory / "orthanc.json"
         settings: dict[str, object] = {
             "Name": ae_title,
             "StorageDirectory": str(directory / "storage"),
             "IndexDirectory": str(directory / "storage"),
-            "Plugins": [],
-            "HttpPort": http_port,
+            "Plugins": [str(dicomweb_plug_in())] if has_dicomweb else [],
+            "HttpPort": self.http_port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
             "DicomAet": ae_title,
@@ -255,6 +267,13 @@ class FastSink:
 
     def stop(self) -> None:
         self._server.stop()
+
+
+def dicomweb_plug_in() -> Path:
+    """Orthanc's plug-in for DICOMweb. Raises BenchmarkError."""
+    if not DICOMWEB_PLUG_IN.exists():
+        raise BenchmarkError("Orthanc's plug-in for DICOMweb is not installed (Debian package orthanc-dicomweb)")
+    return DICOMWEB_PLUG_IN
 
 
 def checked_out(revision: str, directory: Path) -> Path:

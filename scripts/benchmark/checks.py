@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pydicom
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 
 from scripts.benchmark import tools
 from scripts.benchmark.archives import Peer
@@ -52,8 +52,8 @@ def check_finds(scene: Scene) -> Iterable[Check]:
     """Every contender answers with every study; ours with the leading archive's values, the others with their own."""
     for contender in scene.contenders:
         many = scene.many_of(contender)
-        yield _check(f"find {len(many)} studies, {contender}", partial(_found, scene, contender, many))
-        yield _check(f"find one study, {contender}", partial(_found_one, scene, contender, many[0]))
+        yield check(f"find {len(many)} studies, {contender}", partial(_found, scene, contender, many))
+        yield check(f"find one study, {contender}", partial(_found_one, scene, contender, many[0]))
 
 
 def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
@@ -64,9 +64,9 @@ def check_retrieves(scene: Scene, *, move: bool, get: bool) -> Iterable[Check]:
     for contender in scene.contenders:
         for study in (scene.data.a, scene.data.b):
             if move and (contender in COERCED or not get):
-                yield _check(f"move {study.label}, {contender}", partial(_moved, scene, contender, study))
+                yield check(f"move {study.label}, {contender}", partial(_moved, scene, contender, study))
             if get:
-                yield _check(f"get {study.label}, {contender}", partial(_got, scene, contender, study))
+                yield check(f"get {study.label}, {contender}", partial(_got, scene, contender, study))
 
 
 def check_proxied(scene: Scene) -> Iterable[Check]:
@@ -79,7 +79,7 @@ def check_proxied(scene: Scene) -> Iterable[Check]:
 
     for pacs in PACS:
         for study in (scene.data.a, scene.data.b):
-            yield _check(f"move {study.label} of {pacs} through ours", partial(wrong, pacs, study))
+            yield check(f"move {study.label} of {pacs} through ours", partial(wrong, pacs, study))
 
 
 def check_large(scene: Scene) -> Check:
@@ -98,7 +98,7 @@ def check_large(scene: Scene) -> Check:
                 is_whole = int.from_bytes(file.read(4), "little") == pixels
             return ", ".join(differing) if differing else "" if is_whole else "not all of its pixel data"
 
-    return _check("move the large object, ours", wrong)
+    return check("move the large object, ours", wrong)
 
 
 def check_stored(scene: Scene, contender: str, study: Study, found: int) -> Check:
@@ -107,7 +107,7 @@ def check_stored(scene: Scene, contender: str, study: Study, found: int) -> Chec
     return Check(name=f"store {study.label}, {contender}", passed=not detail, detail=detail)
 
 
-def _check(name: str, wrong: Callable[[], str]) -> Check:
+def check(name: str, wrong: Callable[[], str]) -> Check:
     try:
         detail = wrong()
     except (BenchmarkError, WireError, OSError, ValueError) as err:
@@ -144,11 +144,14 @@ def _wrong_delivery(directory: Path, contender: str, study: Study) -> str:
 
 
 def _wrong_objects(directory: Path, study: Study, *, is_coerced: bool) -> str:
-    """Faults of the objects, empty when all is well."""
+    return wrong_objects(map(pydicom.dcmread, directory.iterdir()), study, is_coerced=is_coerced)
+
+
+def wrong_objects(delivered: Iterable[FileDataset], study: Study, *, is_coerced: bool) -> str:
+    """Faults of the objects of a study, empty when all is well."""
     expected = study.leading if is_coerced else study.stored
     missing = dict(study.digests)
-    for path in directory.iterdir():
-        ds = pydicom.dcmread(path)
+    for ds in delivered:
         uid = str(ds.SOPInstanceUID)
         if ds.file_meta.TransferSyntaxUID != EXPLICIT_VR_LITTLE_ENDIAN:
             return f"{uid}: another transfer syntax"

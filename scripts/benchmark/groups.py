@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dcm4py_leading.workers.number import default_workers
-from scripts.benchmark import queries, retrieves, stores
+from scripts.benchmark import dicomweb, queries, retrieves, stores
 from scripts.benchmark.checks import find_many, find_study
 from scripts.benchmark.operations import Effort, Operation
 from scripts.benchmark.results import Results
@@ -23,15 +23,16 @@ SHARES = {
     "nagle": 4,
     "memory": 3,
     "store": 8,
+    "web": 6,
     "calls": 2,
 }
 """Shares of the time that is left, where it is limited."""
-APART = ("web", "window")
+APART = ("pages", "window")
 """Groups that need neither studies nor the other archives."""
 GROUPS = (*SHARES, *APART)
 NOT_AGAINST = ("proxy", *APART)
 """Groups that are not measured against another revision."""
-NOT_QUICK = ("proxy", "calls", *APART)
+NOT_QUICK = ("proxy", "calls", "web", *APART)
 """Groups that ``--quick`` leaves out unless they are named."""
 
 
@@ -58,6 +59,8 @@ def operations(group: str, scene: Scene, effort: Effort, results: Results) -> It
             yield retrieves.as_shipped(scene)
         case "store":
             yield from stores.stores(scene, effort, results)
+        case "web":
+            yield from dicomweb.operations(scene, effort)
 
 
 def warm(scene: Scene) -> None:

@@ -92,8 +92,12 @@ def repeated(
     do: Callable[[Scene, str, int], object],
     *,
     objects: Callable[[str], int],
+    contenders: Sequence[str] | None = None,
 ) -> Operation:
-    """Something short, done several times: the median. ``objects`` are rows or objects of one time."""
+    """Something short, done several times: the median. ``objects`` are rows or objects of one time.
+
+    ``contenders`` are all of the scene unless they are named.
+    """
 
     def measured(contender: str) -> Sample:
         pid = scene.archives[contender].pid
@@ -114,7 +118,7 @@ def repeated(
             objects=objects(contender),
         )
 
-    return Operation(name=name, contenders=scene.contenders, measure=measured)
+    return Operation(name=name, contenders=contenders or scene.contenders, measure=measured)
 
 
 def all_but_uncoerced(scene: Scene) -> Sequence[str]:

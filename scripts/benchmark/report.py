@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from scripts.benchmark.pages import DEVICES, LIMIT_SECONDS, PAGES, SETTING
 from scripts.benchmark.results import Results, Sample
 from scripts.benchmark.scene import BEFORE, CONTENDERS, DCMQRSCP, ORTHANC, OURS, UNCOERCED
 from scripts.benchmark.targets import MEMORY_LIMIT, anonymous_peak, of, outcomes
-from scripts.benchmark.web import DEVICES, LIMIT_SECONDS, PAGES, SETTING
 from scripts.benchmark.window import ONE_AT_A_TIME, OPERATION
 
 BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
@@ -52,15 +52,20 @@ _OPERATIONS = {
     "find_1": "C-FIND, one study",
     "find_many": "C-FIND, all studies C",
     "echo": "C-ECHO",
-    "web_devices": "list of devices",
-    "web_device": "page of a device",
-    "web_search": "search over a device",
-    "web_rules": "coercion rules",
-    "web_rule": "page of a rule",
-    "web_control": "control",
+    "web_studies": "QIDO-RS, all studies C",
+    "web_wado_A": "WADO-RS A",
+    "web_wado_B": "WADO-RS B",
+    "web_metadata_A": "metadata of A",
+    "web_frame": "first frame of an object of A",
+    "page_devices": "list of devices",
+    "page_device": "page of a device",
+    "page_search": "search over a device",
+    "page_rules": "coercion rules",
+    "page_rule": "page of a rule",
+    "page_control": "control",
 }
 _BUSY = " (BUSY MACHINE: not to be compared)"
-_QUERIES = ("get_1", "move_1", "find_1", "find_many", "echo")
+_QUERIES = ("get_1", "move_1", "find_1", "find_many", "echo", "web_studies", "web_metadata_A", "web_frame")
 _PAGES = tuple(PAGES)
 
 
@@ -239,7 +244,7 @@ def _queries(results: Results) -> Table:
             )
         )
     return Table(
-        title="Queries and small retrieves: medians of the rounds, each on a new association, its release included",
+        title="Queries and small retrieves: medians of the rounds, each on a connection of its own, its end included",
         header=("operation", "archive", "answers", "rounds", "ms", "in the rounds", "CPU ms", "of it system"),
         rows=rows,
     )

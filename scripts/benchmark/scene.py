@@ -51,6 +51,7 @@ class Scene:
     workers: int | None
     proxies: tuple[Destination, ...]
     """Our AEs in front of each archive of the others."""
+    has_dicomweb: bool = False
     proxy: Proxy | None = None
     before: Path | None = None
     """Checkout of the revision that ours is measured against, instead of the others."""
@@ -108,7 +109,7 @@ class Scene:
         if contender == DCMQRSCP:
             return DcmQrScp(directory, destinations=(*destinations, *self.proxies))
         if contender == ORTHANC:
-            return Orthanc(directory, destinations=(*destinations, *self.proxies))
+            return Orthanc(directory, destinations=(*destinations, *self.proxies), has_dicomweb=self.has_dicomweb)
         return Ours(
             directory,
             leading=self.leading,
@@ -127,12 +128,14 @@ def prepared(
     large_bytes: int,
     workers: int | None,
     has_proxy: bool,
+    has_dicomweb: bool,
     before: Path | None,
     say: Callable[[str], None],
 ) -> Iterator[Scene]:
     """Everything running and loaded below ``directory``, until the block ends. Raises BenchmarkError.
 
-    ``has_proxy``: one of ours in front of the others, too. ``before``: see `Scene`.
+    ``has_proxy``: one of ours in front of the others, too. ``has_dicomweb``: Orthanc with its plug-in.
+    ``before``: see `Scene`.
     """
     say("generating the studies")
     source = directory / "source"
@@ -157,6 +160,7 @@ def prepared(
             leading=Destination(ae_title=leading.ae_title, port=leading.port),
             workers=workers,
             proxies=proxy_titles(free_port(), 3),
+            has_dicomweb=has_dicomweb,
             before=before,
         )
         archives.update({contender: scene.make(contender, directory / contender) for contender in scene.contenders})

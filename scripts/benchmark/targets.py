@@ -91,6 +91,11 @@ TARGETS = (
     _time("C-FIND, one study", "find_1", 0.6),
     _time("C-FIND, all studies C", "find_many", 0.15),
     _time("C-ECHO", "echo", 1.6),
+    _time("QIDO-RS, all studies C", "web_studies", 0.5),
+    _rate("WADO-RS, A", "web_wado_A", 1.5, ORTHANC),
+    _rate("WADO-RS, B", "web_wado_B", None, ORTHANC),
+    _time("metadata of A", "web_metadata_A", 0.5),
+    _time("first frame of an object of A", "web_frame", 0.5),
 )
 
 

@@ -90,6 +90,7 @@ is_installed() {
         default-jre-headless) command -v java ;;
         ldap-utils) command -v ldapmodify ;;
         lib*-java) dpkg -s "$1" ;;
+        orthanc-dicomweb) [[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ]] ;;
         orthanc) command -v Orthanc ;;
         python3-venv) find_python ;;
         systemd) command -v systemd-analyze ;;

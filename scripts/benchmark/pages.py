@@ -24,12 +24,12 @@ DEVICES = 2000
 SETTING = "devices of the pages"
 """Their number, by this name among the settings of a run."""
 PAGES: Mapping[str, str] = {
-    "web_devices": "/ui/devices",
-    "web_device": "/ui/devices/dcm4chee-arc",
-    "web_search": "/ui/devices/dcm4chee-arc?q=timeout",
-    "web_rules": "/ui/devices/dcm4chee-arc/coercions",
-    "web_rule": "/ui/devices/dcm4chee-arc/entry?at=cn%3DLeading%20DCMQRSCP",
-    "web_control": "/ui/control",
+    "page_devices": "/ui/devices",
+    "page_device": "/ui/devices/dcm4chee-arc",
+    "page_search": "/ui/devices/dcm4chee-arc?q=timeout",
+    "page_rules": "/ui/devices/dcm4chee-arc/coercions",
+    "page_rule": "/ui/devices/dcm4chee-arc/entry?at=cn%3DLeading%20DCMQRSCP",
+    "page_control": "/ui/control",
 }
 """Operations and what they ask for."""
 LIMIT_SECONDS = 0.1
