@@ -69,7 +69,7 @@ _NOTHING = memoryview(b"")
 
 
 def _events(body: Iterable[bytes], boundary: str) -> Iterator[_Event]:
-    """What a parser tells of the body. Raises MalformedBody."""
+    """Events of a parser of the body. Raises MalformedBody."""
     told: list[_Event] = []
 
     def notes(name: str) -> object:
