@@ -16,6 +16,7 @@ TESTED_BY = {
     "archive/migrations/": ("archive/test_migrations.py",),
     "calls/dicomweb.py": ("workers/test_searching_workers.py",),
     "calls/retrieving.py": ("workers/test_retrieving_workers.py",),
+    "calls/storing.py": ("workers/test_storing_workers.py",),
     "calls/stream.py": ("workers/test_searching_workers.py",),
     "cli/": ("test_command_line.py", "cli/test_commands.py"),
     "cli/drift.py": ("test_command_line_drift.py",),

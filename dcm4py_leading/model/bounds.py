@@ -124,6 +124,36 @@ METADATA_VALUE_BYTES: Final = 4096
 
 Beyond: its URL is told instead."""
 
+STORED_REQUEST_BYTES: Final = 64 * 1024**3
+"""The body of a request to store (STOW-RS); it is held on the disk alone.
+
+Beyond: 413."""
+
+STORED_PAUSE_SECONDS: Final = 30.0
+"""Time in which the next octets of that have to come; their pace is that of a data set by DICOM.
+
+Beyond: 408; the objects before stay stored."""
+
+STORED_PARTS: Final = 10_000
+"""Parts of such a request.
+
+Beyond: 413; the objects before stay stored."""
+
+STORED_PART_HEADER_BYTES: Final = 8192
+"""Headers of one of its parts.
+
+Beyond: 400; the objects before stay stored."""
+
+STORED_HEAD_BYTES: Final = 65_536
+"""Preamble and File Meta Information of an object in it.
+
+Beyond: the object is refused, C000."""
+
+STORES_AT_ONCE: Final = 4
+"""Such requests that are read at once, in all processes.
+
+Beyond: they wait, as other HTTP requests."""
+
 WEB_INCLUDED: Final = 512
 """Attributes that a DICOMweb search names in includefield.
 
