@@ -119,7 +119,7 @@ def _frames_in(source: ObjectBytes, opening: Opening, encoding: Encoding, syntax
 
 
 def _described(source: ObjectBytes, opening: Opening) -> Elements:
-    """What stands before the pixel data, with lookup tables that were not read yet."""
+    """Elements before the pixel data, with lookup tables that were not read yet."""
     tables = {
         tag: Element(tag, opening.not_read[tag], b"".join(octets_at(source, place)))
         for tag, place in opening.places.items()

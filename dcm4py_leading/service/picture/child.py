@@ -69,7 +69,7 @@ def _allow_time() -> None:
 
 
 def _done(job: Job) -> bytes | str:
-    """What was asked for, or the reason for its absence."""
+    """Frame or picture, or the reason for its absence."""
     try:
         from dcm4py_leading.service.picture.decoding import native_frame, picture_of
 

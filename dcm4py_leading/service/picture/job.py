@@ -1,4 +1,4 @@
-"""What is asked of a decoder process, and how its question and its answer are framed on the socket.
+"""Jobs of a decoder process, and the messages in which they and their results pass a socket.
 
 A message is a head in JSON and a body, each after its length in four octets, big endian.
 """
@@ -46,7 +46,7 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """How an image becomes a picture (PS3.18 8.3.5)."""
+    """Way from an image to a picture (PS3.18 8.3.5)."""
 
     media_type: str = JPEG
     viewport: Viewport | None = None
