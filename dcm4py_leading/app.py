@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,9 +207,9 @@ class Service(Calls):
         """The answer of this process, which is the only one."""
         return [self.call(call, question)]
 
-    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+    def stream(self, call: StreamCall[Q, H], question: Q, body: Iterable[bytes] | None = None) -> Stream[H]:
         """The answer of this process (see `calls.dicomweb.Streaming`)."""
-        return self._process.stream(call, question)
+        return self._process.stream(call, question, body)
 
     def stop(self, drain_seconds: float) -> None:
         """Stop listening, let associations end, close the index."""

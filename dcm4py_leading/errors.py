@@ -23,6 +23,7 @@ Named by who is at fault and who can act::
     |  |  +- TooMuchInflated     0xA700, a deflated one for which there is no room at present
     |  +- ObjectMismatch         0xA900, a C-STORE data set that contradicts its command
     |  +- ObjectRefused          0xA900 or 0xC000 range, refused by a configured policy
+    |  +- RequestBrokenOff       0xC000, nobody waits for the answer
     +- EditRefused               an edit of what the archive keeps, or a deletion, was not made
     +- DriftRefused              a comparison cannot be made as it was asked for
     +- DriftEnded                somebody has ended it
@@ -322,6 +323,12 @@ class ObjectMismatch(RequestError):
 
 class ObjectRefused(RequestError):
     """A configured policy refuses the object, such as dcmRelationalMismatchPolicy REJECT."""
+
+    status = 0xC000
+
+
+class RequestBrokenOff(RequestError):
+    """The peer went away before its request was whole."""
 
     status = 0xC000
 

@@ -191,9 +191,9 @@ class ServingProcess:
         with self._here() as here:
             return CALLS[name].answered(here, question)
 
-    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+    def stream(self, call: StreamCall[Q, H], question: Q, body: Iterable[bytes] | None = None) -> Stream[H]:
         """The answer of this process (see `calls.dicomweb.Streaming`)."""
-        return stream_here(call, question, self.answer_stream)
+        return stream_here(call, question, self.answer_stream, body)
 
     def answer_stream(self, name: str, question: Json, sock: socket.socket, error: Error) -> None:
         """Answer the call of that name, which another process puts, over a socket."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import asdict
 from typing import Protocol
 
@@ -26,8 +26,11 @@ SEARCH: StreamCall[Search, SearchHead] = StreamCall(
 class Streaming(Protocol):
     """The side that calls a process with the archive for a long answer."""
 
-    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
-        """The answer of one process. Raises what ``call.do`` raises; StatusError where no process answers."""
+    def stream(self, call: StreamCall[Q, H], question: Q, body: Iterable[bytes] | None = None) -> Stream[H]:
+        """The answer of one process, to which ``body`` goes before.
+
+        Raises what ``call.do`` or ``body`` raises; StatusError where no process answers.
+        """
         ...
 
 

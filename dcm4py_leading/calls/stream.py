@@ -2,7 +2,7 @@
 
 A socket carries it between processes; the reader's pace is that of the writer, and a reader that is gone ends the work.
 On the socket are frames: an octet that tells the kind, four octets of length, big endian, and the content. Only the
-frame END makes an answer whole.
+frame END makes an answer whole. The body of a question, where it has one, goes before the answer in such frames.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dcm4py_leading.calls.call import Form, Here, Json
-from dcm4py_leading.errors import StatusError
+from dcm4py_leading.errors import RequestBrokenOff, StatusError
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS, STREAM_SILENT_SECONDS
 
 LOG = logging.getLogger(__name__)
@@ -33,13 +33,35 @@ _FRAME = struct.Struct(">cI")
 _HEAD, _CHUNK, _FAILURE, _END = b"H", b"C", b"F", b"E"
 
 
+class Asker:
+    """Whoever waits for an answer, at the other end of the socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def __call__(self) -> bool:
+        """True if nobody waits any more."""
+        return _is_gone(self._socket)
+
+    def body(self) -> Generator[bytes]:
+        """The body of the question, while it arrives. Raises RequestBrokenOff."""
+        while True:
+            try:
+                kind, content = _receive(self._socket)
+            except StatusError as err:
+                raise RequestBrokenOff("the client has ended the request before its end") from err
+            if kind == _END:
+                return
+            yield content
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCall(Generic[Q, H]):
     """A kind of question with a long answer."""
 
     name: str
-    do: Callable[[Here, Q, IsGone], tuple[H, Generator[bytes]]]
-    """Head and chunks of the answer; the function tells whether nobody waits for them any more."""
+    do: Callable[[Here, Q, Asker], tuple[H, Generator[bytes]]]
+    """Head and chunks of the answer."""
     question: Form[Q]
     head: Form[H]
 
@@ -71,7 +93,10 @@ class Stream(Generic[H]):
 
 
 def stream_here(
-    call: StreamCall[Q, H], question: Q, answer: Callable[[str, Json, socket.socket, Error], None]
+    call: StreamCall[Q, H],
+    question: Q,
+    answer: Callable[[str, Json, socket.socket, Error], None],
+    body: Iterable[bytes] | None = None,
 ) -> Stream[H]:
     """The answer of this process, which ``answer`` writes on a thread of its own."""
     ours, theirs = socket.socketpair()
@@ -84,7 +109,7 @@ def stream_here(
     threading.Thread(
         target=answer, args=(call.name, call.question.to_json(question), theirs, error), name=call.name, daemon=True
     ).start()
-    return read_stream(ours, call, lambda _: raised[0])
+    return read_stream(ours, call, lambda _: raised[0], body)
 
 
 def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, question: Json, error: Error) -> None:
@@ -92,7 +117,7 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
     with sock:
         sock.settimeout(HTTP_STALLED_SECONDS)
         try:
-            head, chunks = call.do(here, call.question.from_json(question), lambda: _is_gone(sock))
+            head, chunks = call.do(here, call.question.from_json(question), Asker(sock))
         except Exception as err:  # noqa: BLE001 - every question has an answer
             with suppress(OSError):
                 _send(sock, _FAILURE, json.dumps(error(err)).encode())
@@ -111,10 +136,20 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
             chunks.close()
 
 
-def read_stream(sock: socket.socket, call: StreamCall[Any, H], failure: Callable[[Json], Exception]) -> Stream[H]:
-    """The answer that `write_stream` writes. Raises what ``failure`` makes of an error; StatusError for a dead end."""
+def read_stream(
+    sock: socket.socket,
+    call: StreamCall[Any, H],
+    failure: Callable[[Json], Exception],
+    body: Iterable[bytes] | None = None,
+) -> Stream[H]:
+    """The answer that `write_stream` writes, after the body of the question has been sent.
+
+    Raises what ``failure`` makes of an error, what ``body`` raises, and StatusError for a dead end.
+    """
     sock.settimeout(STREAM_SILENT_SECONDS)
     try:
+        if body is not None:
+            _send_body(sock, body)
         kind, content = _receive(sock)
         if kind == _FAILURE:
             raise failure(json.loads(content))
@@ -132,6 +167,17 @@ def read_stream(sock: socket.socket, call: StreamCall[Any, H], failure: Callable
             yield content
 
     return Stream(call.head.from_json(json.loads(content)), chunks(), sock)
+
+
+def _send_body(sock: socket.socket, body: Iterable[bytes]) -> None:
+    for chunk in body:
+        try:
+            _send(sock, _CHUNK, chunk)
+        except OSError:
+            LOG.debug("a question is answered before its end, or never")
+            return
+    with suppress(OSError):
+        _send(sock, _END, b"")
 
 
 def _send(sock: socket.socket, kind: bytes, content: bytes) -> None:

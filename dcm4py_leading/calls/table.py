@@ -14,6 +14,7 @@ from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.picturing import PICTURE, Pictures
 from dcm4py_leading.calls.retrieving import METADATA, OBJECTS, VALUES, Retrievals
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
+from dcm4py_leading.calls.storing import STORE, Stores
 from dcm4py_leading.calls.stream import StreamCall
 from dcm4py_leading.calls.studies import FIND_STUDIES, INSTANCES, SERIES, STUDIES_AES, STUDY, Studies
 from dcm4py_leading.calls.three_values import THREE_VALUES, Comparisons
@@ -45,7 +46,9 @@ CALLS: Mapping[str, Call[Any, Any]] = {
     )
 }
 
-STREAM_CALLS: Mapping[str, StreamCall[Any, Any]] = {call.name: call for call in (METADATA, OBJECTS, SEARCH, VALUES)}
+STREAM_CALLS: Mapping[str, StreamCall[Any, Any]] = {
+    call.name: call for call in (METADATA, OBJECTS, SEARCH, STORE, VALUES)
+}
 """Those with long answers."""
 
 
@@ -59,6 +62,7 @@ class Calls(
     Pictures,
     Retrievals,
     Searches,
+    Stores,
     Studies,
     Trials,
 ):

@@ -46,6 +46,8 @@ class ReceivedObject:
     receiving: Peer
     data: Iterable[Buffer]
     """In pieces as they come; each is valid until the next one is asked for."""
+    study_instance_uid: str | None = None
+    """The only study that it may be of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,13 @@ class Stored:
     """Outcome of a received object."""
 
     study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
     what: str
     """``new``, ``replaced``, or ``ignored`` where dcmOverwritePolicy keeps the object that was there."""
+    is_coerced: bool
+    """True if rules have changed it."""
 
 
 def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> Stored:
@@ -98,7 +105,7 @@ def store(runtime: Runtime, ae: ApplicationEntity, received: ReceivedObject) -> 
         for piece in pieces:
             incoming.write(piece)
         header = coerced.header()
-        return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)))
+        return _keep(runtime, ae, received, incoming, keeper, _Found(header, keeper.take(header)), is_coerced=True)
 
 
 class _NamingStudy:
@@ -154,6 +161,9 @@ def _cut(
     image = levels[Level.IMAGE].columns
     _require_same("SOPClassUID", image["sop_class_uid"], received.sop_class_uid)
     _require_same("SOPInstanceUID", image["sop_instance_uid"], received.sop_instance_uid)
+    if received.study_instance_uid is not None:
+        study = levels[Level.STUDY].columns["study_instance_uid"]
+        _require_same("StudyInstanceUID", study, received.study_instance_uid, of="URL")
     return _Found(read_elements(data, spans, path_attributes, encoding), levels)
 
 
@@ -223,6 +233,8 @@ def _keep(
     incoming: Incoming,
     keeper: AttributeExtractor,
     found: _Found,
+    *,
+    is_coerced: bool = False,
 ) -> Stored:
     location = incoming.finish(found.path_attributes)
     outcome = runtime.index.store(
@@ -240,25 +252,34 @@ def _keep(
     if outcome.replaced_location is not None:
         _discard(runtime, outcome.replaced_location)
     what = "replaced" if outcome.replaced_location is not None else "new" if outcome.stored else "ignored"
-    return Stored(study_instance_uid=found.levels[Level.STUDY].columns["study_instance_uid"] or "", what=what)
+    levels = found.levels
+    image = levels[Level.IMAGE].columns
+    return Stored(
+        study_instance_uid=levels[Level.STUDY].columns["study_instance_uid"] or "",
+        series_instance_uid=levels[Level.SERIES].columns["series_instance_uid"] or "",
+        sop_class_uid=image["sop_class_uid"] or "",
+        sop_instance_uid=image["sop_instance_uid"] or "",
+        what=what,
+        is_coerced=is_coerced,
+    )
 
 
 def _require_same_object(header: Dataset, received: ReceivedObject) -> None:
     """The data set is the object that the command names (PS3.4 B.2.3, A9xx), and tells where it belongs."""
-    for keyword, expected in (
-        ("SOPClassUID", received.sop_class_uid),
-        ("SOPInstanceUID", received.sop_instance_uid),
-        ("StudyInstanceUID", None),
-        ("SeriesInstanceUID", None),
+    for keyword, expected, of in (
+        ("SOPClassUID", received.sop_class_uid, "command"),
+        ("SOPInstanceUID", received.sop_instance_uid, "command"),
+        ("StudyInstanceUID", received.study_instance_uid, "URL"),
+        ("SeriesInstanceUID", None, ""),
     ):
-        _require_same(keyword, _uid(header, keyword), expected)
+        _require_same(keyword, _uid(header, keyword), expected, of=of)
 
 
-def _require_same(keyword: str, value: str | None, expected: str | None) -> None:
+def _require_same(keyword: str, value: str | None, expected: str | None, *, of: str = "command") -> None:
     if not value:
         raise ObjectMismatch(f"the data set has no {keyword}")
     if expected is not None and value != expected:
-        raise ObjectMismatch(f"the data set's {keyword} is not that of the command")
+        raise ObjectMismatch(f"the data set's {keyword} is not that of the {of}")
 
 
 def _uid(header: Dataset, keyword: str) -> str:

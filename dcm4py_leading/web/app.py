@@ -16,10 +16,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
-from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS
+from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS, STORES_AT_ONCE
 from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
+from dcm4py_leading.web.dicomweb.store import Storing, store_routes
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
@@ -71,6 +72,7 @@ class Control(
     ExportService,
     Searching,
     Retrieving,
+    Storing,
     EditPagesService,
     SendService,
     DriftService,
@@ -115,6 +117,7 @@ def create_app(
         *search_routes(control, _room("searches by DICOMweb"), public_url),
         *object_routes(control, _room("objects by DICOMweb"), public_url),
         *value_routes(control, _room("frames by DICOMweb"), public_url),
+        *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
     app = guarded_app(

@@ -349,21 +349,21 @@ class Supervisor(Calls):
         answers = self._each(self._serving(), Kind.CALL, _body(call, question))
         return [call.answer.from_json(answer) for _, answer in answers]
 
-    def stream(self, call: StreamCall[Q, H], question: Q) -> Stream[H]:
+    def stream(self, call: StreamCall[Q, H], question: Q, body: Iterable[bytes] | None = None) -> Stream[H]:
         """The answer of the first worker that takes the question, in turn (see `calls.dicomweb.Streaming`)."""
-        body = {"name": call.name, "question": call.question.to_json(question)}
+        asked = {"name": call.name, "question": call.question.to_json(question)}
         workers = self._serving()
         first = next(self._turns) % max(1, len(workers))
         for worker in (*workers[first:], *workers[:first]):
             ours, theirs = socket.socketpair()
             try:
                 with theirs:
-                    _wait(_ask(worker, Kind.STREAM, body, [theirs.fileno()]), _ANSWER_SECONDS)
+                    _wait(_ask(worker, Kind.STREAM, asked, [theirs.fileno()]), _ANSWER_SECONDS)
             except WorkerSilent as err:
                 ours.close()
                 LOG.warning("%s: %s", call.name, err)
                 continue
-            return read_stream(ours, call, lambda error: error_from_json(RequestRefused(error)))
+            return read_stream(ours, call, lambda error: error_from_json(RequestRefused(error)), body)
         raise StatusError("no worker answers")
 
     def stop(self, drain_seconds: float) -> None:

@@ -11,13 +11,16 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dcm4py_leading.web.app import create_app
 from tests.fixtures.datasets import CT, MR, make_study
 from tests.fixtures.dcmtk import DcmQrScp, Outcome, StoreScp, dcmsend, findscu, getscu, movescu, storescu
+from tests.fixtures.http import served
 from tests.fixtures.orthanc import Orthanc
 from tests.fixtures.ports import free_port
 from tests.fixtures.processes import Peer
 from tests.fixtures.proxy import stand_in_front_of
 from tests.fixtures.service import DEVICE, Seed
+from tests.fixtures.stow import chunked, failed, multipart, post, stored
 
 STUDY = "1.2.826.0.1.3680043.8.498.72"
 COMPRESSED = ("MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_jpeg_dcmtk.dcm")
@@ -176,3 +179,24 @@ def test_pacs_down_is_named_and_a_second_send_succeeds(scene: Scene) -> None:
     scene.pacs.start()
     assert scene.storescu(files).returncode == 0
     assert are_the_same(scene.in_the_pacs(), read(files))
+
+
+def test_objects_by_stow_reach_the_pacs(scene: Scene) -> None:
+    files = scene.make(sources=(CT, MR), instances=4)
+    path = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}"
+    with served(app=create_app(scene.seed.service)) as http:
+        answer = post(http, path, chunked(multipart(files)))
+        assert (answer.status_code, len(stored(answer))) == (200, 4), answer.text
+        other = post(http, f"{path}.9", multipart(files[:1]))
+        assert (other.status_code, list(failed(other).values())) == (409, [0xA900])
+    assert are_the_same(scene.in_the_pacs(), read(files))
+    assert scene.seed.objects == []
+
+
+def test_objects_by_stow_fail_while_the_pacs_is_down(scene: Scene) -> None:
+    files = scene.make(instances=2)
+    scene.pacs.stop()
+    with served(app=create_app(scene.seed.service)) as http:
+        answer = post(http, "/dcm4chee-arc/aets/DCM4CHEE/rs/studies", multipart(files))
+    assert (answer.status_code, list(failed(answer).values())) == (409, [0xC000] * 2)
+    assert scene.seed.objects == []

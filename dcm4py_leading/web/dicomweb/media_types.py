@@ -40,6 +40,11 @@ def accepted_ranges(request: Request) -> list[MediaRange]:
     return list(_ranges(", ".join(said))) if "".join(said).strip() else [MediaRange("*/*", {}, is_multipart=False)]
 
 
+def content_type(request: Request) -> MediaRange | None:
+    """Media type of the body; None where the request does not tell one."""
+    return next(_ranges(request.headers.get("content-type", "")), None)
+
+
 def _ranges(text: str) -> Iterator[MediaRange]:
     for one in _RANGE.findall(text):
         name, *rest = (part.strip() for part in _PART.findall(one.strip()) or [""])

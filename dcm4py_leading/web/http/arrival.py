@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ from dcm4py_leading.model.bounds import (
     HTTP_BODY_BYTES,
     HTTP_HEADER_BYTES,
     HTTP_REQUEST_SECONDS,
+    MESSAGE_BYTES_A_SECOND,
+    MESSAGE_SECONDS,
+    STORED_PAUSE_SECONDS,
+    STORED_REQUEST_BYTES,
     TRIED_FILE_BYTES,
     TRIED_FILE_SECONDS,
 )
@@ -28,10 +33,14 @@ class _Bounds(NamedTuple):
 
     length: int
     seconds: float
+    is_paced: bool = False
+    """True if the seconds are those between two pieces, and the average counts besides."""
 
 
 _TRIED_FILES = "/ui/try"
-"""Path of the only route that takes files."""
+"""Path of the page that takes files."""
+_STORED = re.compile(r"/dcm4chee-arc/aets/[^/]+/rs/studies(/[^/]+)?")
+"""Paths of STOW-RS."""
 
 
 class Arrival:
@@ -59,7 +68,7 @@ class Arrival:
             ambiguous = "Content-Length and Transfer-Encoding contradict each other"
             await refusal(Request(scope), HTTPStatus.BAD_REQUEST, ambiguous, headers=_CLOSE)(scope, receive, send)
             return
-        bounds = _bounds_of(scope["path"])
+        bounds = _bounds_of(scope["method"], scope["path"])
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > bounds.length:
             too_long = _too_long(bounds)
@@ -69,7 +78,9 @@ class Arrival:
         await self._app(scope, _bounded(receive, bounds), send)
 
 
-def _bounds_of(path: str) -> _Bounds:
+def _bounds_of(method: str, path: str) -> _Bounds:
+    if method == "POST" and _STORED.fullmatch(path):
+        return _Bounds(STORED_REQUEST_BYTES, STORED_PAUSE_SECONDS, is_paced=True)
     if path == _TRIED_FILES:
         return _Bounds(TRIED_FILE_BYTES, TRIED_FILE_SECONDS)
     return _Bounds(HTTP_BODY_BYTES, HTTP_REQUEST_SECONDS)
@@ -83,22 +94,29 @@ def _head_length(scope: Scope) -> int:
 
 def _bounded(receive: Receive, bounds: _Bounds) -> Receive:
     """``receive`` that raises HTTPException 413 or 408 for a body that is too long or too late."""
-    deadline = asyncio.get_running_loop().time() + bounds.seconds
+    now = asyncio.get_running_loop().time
+    deadline = now() + bounds.seconds
+    waited = 0.0
     length = 0
     is_whole = False
 
     async def bounded() -> Message:
-        nonlocal length, is_whole
+        nonlocal length, is_whole, waited
         if is_whole:
             return await receive()
+        began = now()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(began + bounds.seconds if bounds.is_paced else deadline):
                 message = await receive()
         except TimeoutError as err:
-            late = f"the request did not arrive within {bounds.seconds:g} s"
+            late = f"the request did not {'go on' if bounds.is_paced else 'arrive'} within {bounds.seconds:g} s"
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, late, headers=_CLOSE) from err
         length += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)
+        waited += now() - began
+        if bounds.is_paced and waited > MESSAGE_SECONDS and length < waited * MESSAGE_BYTES_A_SECOND:
+            slow = f"the request came with less than {MESSAGE_BYTES_A_SECOND} bytes a second"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, slow, headers=_CLOSE)
         if length > bounds.length:
             raise _too_long(bounds)
         return message

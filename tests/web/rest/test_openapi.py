@@ -57,7 +57,11 @@ def test_every_route_is_told_with_its_methods_and_who_may(app: Starlette) -> Non
     told = {(path, method.upper()) for path, item in paths.items() for method in item}
     assert told == {(route.path_format, method) for route in routes for method in (route.methods or set()) - {"HEAD"}}
     assert all(operation["summary"] for item in paths.values() for operation in item.values())
-    assert SUMMARIES.keys() == {path for path, item in paths.items() if "operationId" not in next(iter(item.values()))}
+    for_post = {key for key in SUMMARIES if key.startswith("POST ")}
+    assert for_post <= {f"{method} {path}" for path, method in told}
+    assert SUMMARIES.keys() - for_post == {
+        path for path, item in paths.items() if "operationId" not in next(iter(item.values()))
+    }
 
 
 def test_names_of_operations_are_unique(app: Starlette) -> None:

@@ -20,8 +20,10 @@ SUMMARIES = {
     _RS + "/series": "QIDO-RS: series; see docs/dicomweb.md.",
     _RS + "/series/count": "Number of matches of such a search.",
     _RS + "/studies": "QIDO-RS: studies; see docs/dicomweb.md.",
+    "POST " + _RS + "/studies": "STOW-RS: store objects; see docs/dicomweb.md.",
     _RS + "/studies/count": "Number of matches of such a search.",
     _RS + "/studies/{study}": "WADO-RS: the objects of a study; see docs/dicomweb.md.",
+    "POST " + _RS + "/studies/{study}": "STOW-RS: store objects of a study.",
     _RS + "/studies/{study}/instances": "QIDO-RS: the instances of a study; see docs/dicomweb.md.",
     _RS + "/studies/{study}/instances/count": "Number of matches of such a search.",
     _RS + "/studies/{study}/series": "QIDO-RS: the series of a study; see docs/dicomweb.md.",
@@ -55,15 +57,15 @@ def others(routes: Iterable[BaseRoute]) -> dict[str, dict[str, Any]]:
     for route in routes:
         if isinstance(route, Route) and not route.path.startswith(PAGES):
             for method in sorted((route.methods or set()) - {"HEAD"}):
-                paths.setdefault(route.path_format, {})[method.lower()] = _operation(route)
+                paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, method)
     return paths
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, method: str) -> dict[str, Any]:
     roles = " or ".join(sorted(role.value for role in roles_needed(route)))
     string: JsonSchema = {"type": "string", "minLength": 1}
     return {
-        "summary": SUMMARIES.get(route.path_format, ""),
+        "summary": SUMMARIES.get(f"{method} {route.path_format}") or SUMMARIES.get(route.path_format, ""),
         "description": f"Role: {roles}." if roles else "For everybody.",
         "tags": ["service"],
         "parameters": [
