@@ -66,7 +66,7 @@ TESTED_BY = {
     "service/importing/": ("test_command_line_studies.py",),
     "service/leading_first.py": ("wire/test_leading_first.py",),
     "service/leading/view.py": ("web/pages/leading/test_leading_page.py",),
-    "service/picture/": ("service/picture/test_picture.py",),
+    "service/picture/": ("service/picture/test_decoders.py", "service/picture/test_picture.py"),
     "service/proxy/store_archive.py": ("wire/test_proxy_store.py",),
     "service/proxy/store_forward.py": ("wire/test_proxy_store.py",),
     "service/retrieve/": ("service/retrieve/test_bytewise_coercion.py", "wire/test_move_and_get.py"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dcm4py_leading.calls.call import Call, Caller, Form, Here
-from dcm4py_leading.model.bounds import PICTURE_SECONDS
+from dcm4py_leading.model.bounds import DECODING_SECONDS
 from dcm4py_leading.service.picture.picture import Picture, picture
 
 _GRACE_SECONDS = 20.0
@@ -27,7 +27,7 @@ PICTURE: Call[PictureRequest, Picture] = Call(
     do=_picture,
     question=Form(to_json=list, from_json=lambda value: PictureRequest(*value)),
     answer=Form(to_json=Picture.to_json, from_json=lambda value: Picture(**value)),
-    seconds=PICTURE_SECONDS + _GRACE_SECONDS,
+    seconds=2 * DECODING_SECONDS + _GRACE_SECONDS,
 )
 
 

@@ -660,35 +660,10 @@ PICTURES_AT_ONCE: Final = 2
 
 Beyond: another one waits."""
 
-PICTURE_SECONDS: Final = 20.0
-"""Decoding of one picture.
-
-Beyond: its process is ended, and the page says so."""
-
-PICTURE_CPU_SECONDS: Final = 10
-"""Processor time of the process that decodes a picture.
-
-Beyond: it is ended, and the page says so."""
-
-PICTURE_MEMORY_BYTES: Final = 2 * 1024**3
-"""Address space of the process that decodes a picture.
-
-Beyond: there is no picture, and the page says so."""
-
-PICTURE_FRAME_BYTES: Final = 256 * 1024**2
-"""One frame of an image, decoded, of which a picture is made.
-
-Beyond: there is no picture, and the page says so."""
-
 PICTURE_PIXELS: Final = 512
-"""Width and height of a picture.
+"""Width and height of a picture in the pages.
 
 Beyond: it is shrunk."""
-
-PICTURE_BYTES: Final = 2 * 1024**2
-"""The PNG of a picture.
-
-Beyond: there is no picture."""
 
 JOBS_AT_ONCE: Final = 4
 """Jobs that run at once: sending of studies, comparisons with a leading archive.
@@ -719,3 +694,40 @@ HISTORY_INTERVALS: Final = 1440
 """Samples that are remembered of how leading archives answer: those of 24 hours.
 
 Beyond: the oldest is forgotten."""
+
+# -- Decoded images, in each process with an archive
+
+DECODERS: Final = 2
+"""Processes that decode pixel data for DICOMweb and pages.
+
+Beyond: an image waits."""
+
+DECODING_WAITING: Final = 32
+"""Images that wait for these.
+
+Beyond: 503, or the page says so."""
+
+DECODING_SECONDS: Final = 60.0
+"""Decoding of one frame, and the wait for it.
+
+Beyond: the process that decodes is ended, or 503."""
+
+DECODING_CPU_SECONDS: Final = 10
+"""Processor time of the decoding of one frame.
+
+Beyond: the process that decodes is ended, and the image is refused."""
+
+DECODER_MEMORY_BYTES: Final = 2 * 1024**3
+"""Address space of a process that decodes.
+
+Beyond: the image is refused."""
+
+DECODED_BYTES: Final = 256 * 1024**2
+"""One frame of an image, decoded or not.
+
+Beyond: the image is refused."""
+
+DECODER_IDLE_SECONDS: Final = 60.0
+"""Process that decodes and has nothing to do.
+
+Beyond: it is ended, and started again when it is needed."""

@@ -1,25 +1,21 @@
-"""Frames and other bulk data by WADO-RS (PS3.18 10.4.1.1.5, 10.4.1.1.6), read from where they are in the object.
-
-Native frames are found by their length, encapsulated ones by fragments and offset table (PS3.5 A.4).
-"""
+"""Frames and other bulk data by WADO-RS (PS3.18 10.4.1.1.5, 10.4.1.1.6), read from where they are in the object."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dcm4py_leading.dataset.elements import Elements, Fragments, Items
-from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
-from dcm4py_leading.dataset.pixels.image_pixel import image_pixel
+from dcm4py_leading.dataset.object_bytes import MemoryBytes
 from dcm4py_leading.dataset.reading import read_data_set
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of, is_encapsulated
+from dcm4py_leading.dataset.scan import encoding_of, is_encapsulated
 from dcm4py_leading.errors import StatusError, SubOperationFailed
-from dcm4py_leading.service.dicomweb.metadata import PIXELS, Opening, head_of
+from dcm4py_leading.service.dicomweb.frame_places import Values, frames_of, octets_at, whole
+from dcm4py_leading.service.dicomweb.metadata import PIXELS, head_of
+from dcm4py_leading.service.dicomweb.native_frames import NativeFrames
 from dcm4py_leading.service.dicomweb.objects import (
     AS_STORED,
     Found,
@@ -33,15 +29,11 @@ from dcm4py_leading.service.dicomweb.objects import (
     nothing,
     part_head,
 )
-from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject, Spliced
+from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject
+from dcm4py_leading.service.retrieve.sub_operations import RetrievedObject
 from dcm4py_leading.service.runtime import Runtime
 
 OCTETS = "application/octet-stream"
-_EXTENDED_OFFSETS = 0x7FE00001
-_ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
-_ITEM_HEADER = struct.Struct("<HHL")
-_LENGTH = struct.Struct("<L")
-_UNDEFINED = 0xFFFFFFFF
 _READING = ObjectErrors("its pixel data cannot be read")
 IMAGE_TYPES: Mapping[str, str] = {
     **{f"1.2.840.10008.1.2.4.{number}": "image/jpeg" for number in (50, 51, 57, 70)},
@@ -55,9 +47,6 @@ IMAGE_TYPES: Mapping[str, str] = {
     "1.2.840.10008.1.2.5": "image/dicom-rle",
 }
 """Media type of a frame by transfer syntax (PS3.18 8.7.3.3.2)."""
-
-Place = tuple[int, int]
-"""Offset and length of octets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +78,20 @@ class WantedValues:
         )
 
 
-class Values(NamedTuple):
-    """Values of an object: where the octets of each are."""
-
-    source: ObjectBytes
-    places: Sequence[Sequence[Place]]
-    transfer_syntax_uid: str
-    """That of frames; empty of other values."""
-
-
 def retrieve_values(
     runtime: Runtime, wanted: WantedValues, is_gone: Callable[[], bool]
 ) -> tuple[ObjectsHead, Generator[bytes]]:
     """The answer: what comes before it, and the multipart body; to be closed. Raises as `objects.retrieve_objects`."""
     found = find_objects(runtime, wanted.named, is_gone)
     syntaxes = tuple(syntax for syntax, _ in wanted.accepted)
-    first = first_of(found, syntaxes)
+    first = first_of(found, syntaxes, _as_stored)
     if first is None:
         return found.head, nothing()
     try:
         values = _values(found, first, wanted)
+        native = None
+        if values.transfer_syntax_uid not in ("", *accepted_for(first.transfer_syntax_uid, syntaxes)):
+            values, native = _native_of(found, first, values)
     except BaseException as err:  # closes, and raises on whatever it was
         first.close()
         found.close()
@@ -127,10 +110,29 @@ def retrieve_values(
         found,
         first,
         lambda stored: accepted_for(stored, syntaxes),
-        lambda objects: _body(objects, values, wanted.boundary, told),
+        lambda objects: _body(objects, values, wanted.boundary, told, native),
     )
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks
+
+
+def _as_stored(obj: RetrievedObject, accepted: Collection[str]) -> PreparedObject:
+    """The object with its frames as they are stored: those that are wanted are decompressed one by one."""
+    stored = obj.transfer_syntax_uid
+    return obj.prepare((stored,) if is_encapsulated(stored) else accepted)
+
+
+def _native_of(found: Found, first: PreparedObject, values: Values) -> tuple[Values, NativeFrames | None]:
+    """Values whose frames are decompressed when they leave; the first one is already. Raises DecodersBusy."""
+    if not values.places:
+        return values, None
+    try:
+        native = NativeFrames(values)
+    except SubOperationFailed as err:
+        found.head = ObjectsHead(is_empty=True, left_out=1, why=str(err))
+        return values._replace(places=()), None
+    first.is_transcoded = True
+    return values._replace(transfer_syntax_uid=str(ExplicitVRLittleEndian)), native
 
 
 def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Values:
@@ -151,133 +153,26 @@ def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Val
     return values._replace(places=places)
 
 
-def _body(objects: Iterator[PreparedObject], values: Values, boundary: str, media_type: str) -> Iterator[bytes]:
+def _body(
+    objects: Iterator[PreparedObject], values: Values, boundary: str, media_type: str, native: NativeFrames | None
+) -> Iterator[bytes]:
     for _ in objects:  # there is one
         for places in values.places:
+            if native is not None:
+                frame = native.next()
+                yield part_head(boundary, media_type)
+                yield from chunked(iter([[frame]]))
+                continue
             yield part_head(boundary, media_type)
             for place in places:
-                yield from _octets(values.source, place)
+                yield from octets_at(values.source, place)
     yield f"\r\n--{boundary}--\r\n".encode()
-
-
-def _octets(source: ObjectBytes, place: Place) -> Iterator[bytes]:
-    at, left = place
-    for chunk in chunked(source.batches((), at)):
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            return
 
 
 def _media_type(transfer_syntax_uid: str, accepted: Sequence[tuple[str, str]]) -> str:
     own = IMAGE_TYPES.get(transfer_syntax_uid, OCTETS)
     types = dict(reversed(accepted))
     return types.get(transfer_syntax_uid, types.get(AS_STORED, OCTETS)) or own
-
-
-# -- frames ---------------------------------------------------------------------------------------------------------
-
-
-def frames_of(prepared: PreparedObject) -> Values:
-    """All frames of an object. Raises SubOperationFailed where they cannot be told apart, and one of UNREADABLE."""
-    syntax = prepared.transfer_syntax_uid
-    encoding = encoding_of(syntax)
-    if encoding in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):
-        spliced = prepared.spliced or Spliced((), MemoryBytes(_whole(prepared)), 0)
-        opening = head_of(spliced, encoding)
-        if opening is not None and opening.pixels_at is not None:
-            return _frames_in(spliced.source, opening, encoding, syntax)
-        if opening is not None:
-            raise SubOperationFailed("it has no pixel data")
-    elements = read_data_set(_whole(prepared), syntax).elements
-    element = next((elements[tag] for tag in reversed(PIXELS) if tag in elements), None)
-    if element is None or isinstance(element.value, Items):
-        raise SubOperationFailed("it has no pixel data")
-    if isinstance(element.value, Fragments):
-        table, *fragments = element.value.fragments
-        source = MemoryBytes(b"".join(fragments))
-        return Values(source, _grouped(bytes(table), _following(map(len, fragments)), elements), syntax)
-    return Values(MemoryBytes(element.value), _native(elements, (0, len(element.value))), str(ExplicitVRLittleEndian))
-
-
-def _whole(prepared: PreparedObject) -> bytes:
-    return b"".join(buffer for batch in prepared.batches() for buffer in batch)
-
-
-def _following(lengths: Iterator[int]) -> list[Place]:
-    places, at = [], 0
-    for length in lengths:
-        places.append((at, length))
-        at += length
-    return places
-
-
-def _frames_in(source: ObjectBytes, opening: Opening, encoding: Encoding, syntax: str) -> Values:
-    assert opening.pixels_at is not None
-    at = opening.pixels_at + (4 if encoding.is_implicit_vr else 8)
-    (length,) = source.unpacked(_LENGTH, at)
-    value = at + 4
-    if length != _UNDEFINED:
-        if value + length > source.size:
-            raise SubOperationFailed("the pixel data ends early")
-        if is_encapsulated(syntax):
-            raise SubOperationFailed("the pixel data is not encapsulated, though its transfer syntax says so")
-        return Values(source, _native(opening.elements, (value, length)), str(ExplicitVRLittleEndian))
-    items = _items(source, value)
-    table = b"".join(_octets(source, items[0])) if items[0][1] else b""
-    return Values(source, _grouped(table, items[1:], opening.elements), syntax)
-
-
-def _items(source: ObjectBytes, at: int) -> list[Place]:
-    items: list[Place] = []
-    while True:
-        group, number, length = source.unpacked(_ITEM_HEADER, at)
-        tag = group << 16 | number
-        if tag == _END and items:
-            return items
-        if tag != _ITEM or at + 8 + length > source.size:
-            raise SubOperationFailed("the fragments of the pixel data are damaged")
-        items.append((at + 8, length))
-        at += 8 + length
-
-
-def _native(elements: Elements, value: Place) -> list[list[Place]]:
-    image = image_pixel(elements)
-    if image.bits_allocated % 8 and image.rows * image.columns * image.samples_per_pixel % 8:
-        raise SubOperationFailed("its frames do not begin with an octet")
-    length = replace(image, number_of_frames=1).native_length
-    at, there = value
-    if there < length * image.number_of_frames:
-        raise SubOperationFailed(f"its pixel data has {there} octets, too few for the frames")
-    return [[(at + number * length, length)] for number in range(image.number_of_frames)]
-
-
-def _grouped(table: bytes, fragments: Sequence[Place], elements: Elements) -> list[list[Place]]:
-    """The fragments of each frame: each is one, or all are one, or an offset table tells."""
-    count = image_pixel(elements).number_of_frames
-    if len(fragments) == count:
-        return [[place] for place in fragments]
-    if count == 1 and fragments:
-        return [list(fragments)]
-    offsets: list[int] = []
-    at = 0
-    for _, length in fragments:
-        offsets.append(at)
-        at += 8 + length
-    for found in (_extended(elements), struct.unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4])):
-        if len(found) == count and found[0] == 0 and all(a < b for a, b in pairwise(found)):
-            index_of = {offset: index for index, offset in enumerate(offsets)}
-            if all(offset in index_of for offset in found):
-                first = [index_of[offset] for offset in found]
-                return [list(fragments[a:b]) for a, b in pairwise((*first, len(fragments)))]
-    raise SubOperationFailed(f"its {count} frames cannot be told apart in {len(fragments)} fragments")
-
-
-def _extended(elements: Elements) -> tuple[int, ...]:
-    element = elements.get(_EXTENDED_OFFSETS)
-    if element is None or isinstance(element.value, (Items, Fragments)) or len(element.value) % 8:
-        return ()
-    return struct.unpack(f"<{len(element.value) // 8}Q", element.value)
 
 
 # -- other values ---------------------------------------------------------------------------------------------------
@@ -293,7 +188,7 @@ def _value_of(prepared: PreparedObject, path: Sequence[int]) -> Values:
         assert prepared.spliced is not None
         places = [[opening.places[path[0]]]] if len(path) == 1 else []
         return Values(prepared.spliced.source, places, "")
-    elements = opening.elements if opening else read_data_set(_whole(prepared), prepared.transfer_syntax_uid).elements
+    elements = opening.elements if opening else read_data_set(whole(prepared), prepared.transfer_syntax_uid).elements
     value = _at(elements, path)
     return Values(MemoryBytes(value or b""), [[(0, len(value))]] if value else [], "")
 

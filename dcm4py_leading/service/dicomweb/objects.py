@@ -206,13 +206,21 @@ def retrieve_objects(
     return found.head, chunks
 
 
-def first_of(found: Found, wanted: Collection[str]) -> PreparedObject | None:
+Prepare = Callable[[RetrievedObject, Collection[str]], PreparedObject]
+"""Makes an object ready to leave in one of these transfer syntaxes."""
+
+
+def _in_accepted(obj: RetrievedObject, accepted: Collection[str]) -> PreparedObject:
+    return obj.prepare(accepted)
+
+
+def first_of(found: Found, wanted: Collection[str], prepare: Prepare = _in_accepted) -> PreparedObject | None:
     """The first object, ready; None where there is none, and then the request has ended.
 
     Raises what `RetrievedObject.prepare` raises, and ArchiveUnavailable.
     """
     try:
-        first = _first(found, wanted)
+        first = _first(found, wanted, prepare)
     except BaseException as err:  # closes, and raises on whatever it was
         found.close()
         if isinstance(err, StatusError):
@@ -241,7 +249,7 @@ def _is_possible(stored: str, wanted: Collection[str]) -> bool:
     return any(syntax in accepted for syntax in UNCOMPRESSED) and (not is_encapsulated(stored) or is_decodable(stored))
 
 
-def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
+def _first(found: Found, wanted: Collection[str], prepare: Prepare) -> PreparedObject | None:
     if found.retrieval.stream is None:
         all_of_them = list(found.objects)
         possible = [obj for obj in all_of_them if _is_possible(obj.transfer_syntax_uid, wanted)]
@@ -260,7 +268,7 @@ def _first(found: Found, wanted: Collection[str]) -> PreparedObject | None:
         return None
     accepted = accepted_for(obj.transfer_syntax_uid, wanted)
     try:
-        return obj.prepare(accepted)
+        return prepare(obj, accepted)
     except SubOperationFailed as err:
         if not obj.transfer_syntax_uid or obj.transfer_syntax_uid in accepted:
             raise

@@ -1,103 +1,160 @@
-"""From an image object to a small PNG: one frame, with its window (PS3.3 C.11.1, C.11.2), shrunk."""
+"""From pixels to a picture: grey levels or colours of 8 bits, cut and scaled, in a format of the web.
+
+PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT), PS3.18 8.3.5.
+"""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from typing import Any, BinaryIO
+from io import BytesIO
+from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 
-from dcm4py_leading.dataset.data_sets import read_image
-from dcm4py_leading.model.bounds import PICTURE_FRAME_BYTES, PICTURE_PIXELS
+from dcm4py_leading.service.picture.job import (
+    GIF,
+    JPEG,
+    LINEAR,
+    LINEAR_EXACT,
+    PNG,
+    SIGMOID,
+    Rendering,
+    Viewport,
+    Window,
+)
 
-_LONG = 1024
-"""Bytes from which on a value is not read, where it is not needed."""
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-
-
-class NoPicture(Exception):
-    """There is no picture; the message says why."""
-
-
-def draw_png(file: BinaryIO) -> bytes:
-    """PNG of the middle frame. Raises NoPicture, and whatever decoders raise."""
-    ds = read_image(file, longest=_LONG)
-    syntax = UID(ds.file_meta.TransferSyntaxUID)
-    if syntax.is_deflated:  # its frames have no places in the file
-        file.seek(0)
-        ds = read_image(file)
-    if not any(keyword in ds for keyword in _PIXELS):
-        raise NoPicture(f"the object has no image ({UID(ds.SOPClassUID).name})")
-    _require_small(ds)
-    frames = int(ds.get("NumberOfFrames") or 1)
-    file.seek(0)
-    try:
-        frame = pixel_array(ds if syntax.is_deflated else file, index=frames // 2)
-    except (RuntimeError, NotImplementedError) as err:
-        if "missing dependencies" in str(err) or isinstance(err, NotImplementedError):
-            raise NoPicture(f"there is no codec here for {syntax.name}") from err
-        raise NoPicture(f"the image cannot be decoded: {syntax.name}, and broken perhaps") from err
-    return png(shrink(grey_or_rgb(frame, ds)))
+_FORMATS = {JPEG: "JPEG", PNG: "PNG", GIF: "GIF"}
+_WHITE = 0xFF
+_OUTLIERS = (0.5, 99.5)
+"""Percentiles between which grey levels are shown where nothing says which to show."""
 
 
-def _require_small(ds: Dataset) -> None:
-    octets = int(ds.get("Rows") or 0) * int(ds.get("Columns") or 0) * int(ds.get("SamplesPerPixel") or 1)
-    octets *= max(1, int(ds.get("BitsAllocated") or 8) // 8)
-    if octets > PICTURE_FRAME_BYTES:
-        raise NoPicture(f"one frame takes {octets >> 20} MB, more than a picture may")
+def draw(frame: Any, ds: Dataset, rendering: Rendering) -> bytes:
+    """The picture of a frame that pydicom has decoded."""
+    image = Image.fromarray(eight_bits(frame, ds, rendering.window))
+    if rendering.viewport is not None:
+        image = _shown(image, rendering.viewport)
+    return _encoded(image, rendering)
 
 
-def grey_or_rgb(frame: Any, ds: Dataset) -> Any:
+def draw_words(words: str, rendering: Rendering) -> bytes:
+    """A plain picture that says why there is no image."""
+    width, height = (512, 512) if rendering.viewport is None else (rendering.viewport.width, rendering.viewport.height)
+    image = Image.new("L", (width, height), 0x20)
+    drawing = ImageDraw.Draw(image)
+    size = max(8, min(width // 8, height // 6))
+    while True:
+        font = ImageFont.load_default(size)
+        text = _broken(words, lambda line, font=font: drawing.textlength(line, font) <= width - 4)
+        _, _, right, bottom = drawing.multiline_textbbox((0, 0), text, font)
+        if size <= 8 or (right <= width and bottom <= height):
+            break
+        size -= 1
+    drawing.multiline_text((width / 2, height / 2), text, _WHITE, font, anchor="mm", align="center")
+    return _encoded(image, rendering)
+
+
+def _broken(words: str, fits: Any) -> str:
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if fits(longer) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def eight_bits(frame: Any, ds: Dataset, window: Window | None) -> Any:
     """The frame as people see it: 8 bits, grey or RGB."""
     if ds.get("PhotometricInterpretation") == "PALETTE COLOR":
         frame = apply_color_lut(frame, ds)
-        return (frame >> 8 if frame.dtype.itemsize > 1 else frame).astype(np.uint8)
+        return (frame >> 8 if frame.dtype.itemsize > 1 else frame).astype(np.uint8)[..., :3]
     if frame.ndim == 3:
         deepest = (1 << int(ds.get("BitsStored") or 8)) - 1
-        return (
-            frame.astype(np.uint8) if deepest == 0xFF else (frame.astype(np.float32) * 0xFF / deepest).astype(np.uint8)
-        )
+        scaled = frame if deepest == _WHITE else frame.astype(np.float32) * _WHITE / deepest
+        return scaled.astype(np.uint8)
     values = apply_modality_lut(frame, ds)
-    if "WindowCenter" in ds or "VOILUTSequence" in ds:
-        values = apply_voi_lut(values, ds)
-    scaled = _stretched(values.astype(np.float32))
-    return 0xFF - scaled if ds.get("PhotometricInterpretation") == "MONOCHROME1" else scaled
+    shown = _grey(values, ds, window if window is not None else _own_window(ds), _padding(frame, ds))
+    if ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE":
+        return _WHITE - shown
+    return shown
 
 
-def _stretched(values: Any) -> Any:
+def _padding(frame: Any, ds: Dataset) -> Any:
+    """True where there is an image, and no padding around it (PS3.3 C.7.5.1.1.2)."""
+    padding = ds.get("PixelPaddingValue")
+    return None if padding is None else frame != padding
+
+
+def _own_window(ds: Dataset) -> Window | None:
+    """The first window of the object, unless it has a VOI LUT."""
+    center, width = (_first(ds.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
+    if ds.get("VOILUTSequence") or center is None or width is None:
+        return None
+    function = str(ds.get("VOILUTFunction") or LINEAR).lower().replace("_", "-")
+    smallest = 1 if function == LINEAR else 0
+    return Window(center=center, width=width, function=function) if width > smallest or width == 1 else None
+
+
+def _first(value: Any) -> float | None:
+    one = value[0] if isinstance(value, (list, tuple)) or hasattr(value, "append") else value
+    return None if one is None or one == "" else float(one)
+
+
+def _grey(values: Any, ds: Dataset, window: Window | None, is_image: Any) -> Any:
+    if window is not None:
+        return _windowed(values.astype(np.float32), window)
+    if ds.get("VOILUTSequence"):
+        (descriptor,) = (ds.VOILUTSequence[0].LUTDescriptor,)
+        deepest = (1 << int(descriptor[2])) - 1
+        return _to_white(apply_voi(values, ds).astype(np.float32) / deepest)
+    return _stretched(np.nan_to_num(values.astype(np.float32)), is_image)
+
+
+def _windowed(values: Any, window: Window) -> Any:
+    """Grey levels by PS3.3 C.11.2.1.2."""
+    center, width = window.center, window.width
+    with np.errstate(over="ignore"):  # far from the center a sigmoid is 0 or 1
+        if window.function == SIGMOID:
+            return _to_white(1 / (1 + np.exp(-4 * (values - center) / width)))
+        if window.function == LINEAR_EXACT:
+            return _to_white((values - center) / width + 0.5)
+        if width == 1:
+            return np.where(values > center - 0.5, _WHITE, 0).astype(np.uint8)
+        return _to_white((values - (center - 0.5)) / (width - 1) + 0.5)
+
+
+def _to_white(shares: Any) -> Any:
+    return (np.clip(np.nan_to_num(shares), 0, 1) * _WHITE + 0.5).astype(np.uint8)
+
+
+def _stretched(values: Any, is_image: Any) -> Any:
     """Values scaled to all greys, without a few outliers."""
-    low, high = np.percentile(values, (0.5, 99.5))
+    told = values if is_image is None or not is_image.any() else values[is_image]
+    low, high = np.percentile(told, _OUTLIERS)
     if high <= low:
-        low, high = float(values.min()), float(values.max()) + 1
-    return (np.clip((values - low) / (high - low), 0, 1) * 0xFF).astype(np.uint8)
+        low, high = float(told.min()), float(told.max())
+    return _to_white((values - low) / ((high - low) or 1))
 
 
-def shrink(image: Any) -> Any:
-    """The image reduced to at most `PICTURE_PIXELS` in each direction, by averaging pixels."""
-    step = -(-max(image.shape[:2]) // PICTURE_PIXELS)
-    if step == 1:
+def _shown(image: Image.Image, viewport: Viewport) -> Image.Image:
+    if viewport.region is not None:
+        left, top, width, height = viewport.region
+        box = (left, top, min(left + abs(width), image.width), min(top + abs(height), image.height))
+        image = image.crop(box)
+        image = ImageOps.mirror(image) if width < 0 else image
+        image = ImageOps.flip(image) if height < 0 else image
+    size = (viewport.width, viewport.height)
+    if not viewport.enlarges and image.width <= viewport.width and image.height <= viewport.height:
         return image
-    rows, columns = (-(-size // step) * step for size in image.shape[:2])
-    edges = [(0, rows - image.shape[0]), (0, columns - image.shape[1]), *[(0, 0)] * (image.ndim - 2)]
-    padded = np.pad(image, edges, mode="edge")
-    blocks = padded.reshape(rows // step, step, columns // step, step, *image.shape[2:])
-    return blocks.mean(axis=(1, 3)).astype(np.uint8)
+    return ImageOps.contain(image, size)
 
 
-def png(image: Any) -> bytes:
-    """PNG (RFC 2083) of 8 bits, grey or RGB."""
-    rows, columns = image.shape[:2]
-    colour_type = 2 if image.ndim == 3 else 0
-    lines = b"".join(b"\0" + row.tobytes() for row in image)
-    header = struct.pack(">IIBBBBB", columns, rows, 8, colour_type, 0, 0, 0)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(lines)), _chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def _encoded(image: Image.Image, rendering: Rendering) -> bytes:
+    file = BytesIO()
+    options: dict[str, Any] = {"quality": rendering.quality} if rendering.media_type == JPEG else {}
+    image.save(file, _FORMATS[rendering.media_type], **options)
+    return file.getvalue()

@@ -1,17 +1,11 @@
-"""A picture of a study: of the middle image of its first series of images.
-
-Decoders read data of others, so a child process runs them, with limits of memory and time: a crash or an overload ends
-only the child.
-"""
+"""A picture of a study: of the middle image of its first series of images."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -20,15 +14,20 @@ from pydicom.uid import UID
 
 from dcm4py_leading.archive.index.index import IndexedInstance
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
-from dcm4py_leading.errors import StorageUnavailable
-from dcm4py_leading.model.bounds import PICTURE_BYTES, PICTURE_SECONDS
+from dcm4py_leading.errors import StorageUnavailable, SubOperationFailed
+from dcm4py_leading.model.bounds import PICTURE_PIXELS
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.dicomweb.frame_places import frames_of
+from dcm4py_leading.service.dicomweb.native_frames import frame_data_set
+from dcm4py_leading.service.picture.decoders import Decoders, DecodersBusy, decoders
+from dcm4py_leading.service.picture.job import PNG, Job, Rendering, Viewport
+from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject, Spliced
+from dcm4py_leading.service.retrieve.file_bytes import Buffers, FileBytes
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.search import own_ae
 
-_PNG = b"\x89PNG"
-_KEPT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
-"""Variables of the environment that the child gets; the others may hold secrets."""
+_IN_PAGES = Rendering(media_type=PNG, viewport=Viewport(width=PICTURE_PIXELS, height=PICTURE_PIXELS, enlarges=False))
+_READING = ObjectErrors("the image cannot be read")
 _MAX_KINDS = 3
 
 
@@ -59,10 +58,7 @@ def picture(runtime: Runtime, ae_title: str, study_instance_uid: str) -> Picture
         descriptor = runtime.storage(image.location.storage_id).open_descriptor(image.location)
     except StorageUnavailable as err:
         return Picture(why_not=str(err))
-    try:
-        return decode_picture(descriptor)
-    finally:
-        os.close(descriptor)
+    return picture_of_file(descriptor, image.transfer_syntax_uid, decoders())
 
 
 def middle_image(stored: Sequence[IndexedInstance]) -> IndexedInstance | None:
@@ -85,33 +81,23 @@ def _kinds(stored: Sequence[IndexedInstance]) -> str:
     return ", ".join(names[:_MAX_KINDS]) + (" and others" if len(names) > _MAX_KINDS else "")
 
 
-def decode_picture(descriptor: int, *, seconds: float = PICTURE_SECONDS) -> Picture:
-    """The picture of a stored object, as the child makes it of the open file."""
-    command = [sys.executable, "-m", "dcm4py_leading.service.picture.child"]
+def picture_of_file(descriptor: int, transfer_syntax_uid: str, decoding: Decoders) -> Picture:
+    """The picture of a stored object; its file, which is closed, was written by this service."""
     try:
-        child = subprocess.run(
-            command, stdin=descriptor, capture_output=True, timeout=seconds, check=False, env=_environment()
+        source = FileBytes(descriptor, os.fstat(descriptor).st_size, Buffers())
+        prepared = PreparedObject(
+            sop_class_uid="",
+            sop_instance_uid="",
+            transfer_syntax_uid=transfer_syntax_uid,
+            length=source.size - source.start,
+            source=source.batches((), source.start),
+            release=source.close,
+            spliced=Spliced((), source, source.start),
         )
-    except subprocess.TimeoutExpired:
-        return Picture(why_not=f"the image was not decoded within {seconds:g} s")
-    except OSError as err:
-        return Picture(why_not=f"the decoder cannot be started: {err.strerror}")
-    if child.returncode == 0 and child.stdout.startswith(_PNG) and len(child.stdout) <= PICTURE_BYTES:
-        return Picture(png=b64encode(child.stdout).decode("ascii"))
-    return Picture(why_not=_reason(child))
-
-
-def _environment() -> dict[str, str]:
-    kept: Mapping[str, str] = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    # Each thread of numpy's would take address space, which is bounded.
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _reason(child: subprocess.CompletedProcess[bytes]) -> str:
-    try:
-        return str(json.loads(child.stdout)["why_not"])
-    except (ValueError, KeyError, TypeError):
-        pass  # it ended before it could give a reason
-    if child.returncode < 0:
-        return f"the decoder was ended by signal {-child.returncode}: the image is broken, or too large"
-    return f"the decoder failed with exit code {child.returncode}"
+        with closing(prepared), _READING:
+            values = frames_of(prepared)
+            data = frame_data_set(values, len(values.places) // 2)
+        made = decoding.run(Job(transfer_syntax_uid=values.transfer_syntax_uid, rendering=_IN_PAGES, data=data))
+    except (SubOperationFailed, StorageUnavailable, DecodersBusy) as err:
+        return Picture(why_not=str(err))
+    return Picture(png=b64encode(made).decode("ascii"))

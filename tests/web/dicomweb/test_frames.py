@@ -82,6 +82,15 @@ def test_frames_are_decompressed_where_octets_are_asked_for(archive: Seed, http:
     assert parts[0].media_type == f"application/octet-stream; transfer-syntax={EXPLICIT}"
 
 
+def test_a_frame_that_no_decoder_survives_is_refused(archive: Seed, http: httpx.Client) -> None:
+    ds = read_sample("MR_small_RLE.dcm")
+    ds.Rows = ds.Columns = 40_000
+    path = keep(archive, ds, "bomb")
+    refused = http.get(f"{path}/frames/1", headers=OCTETS)
+    assert refused.status_code == 406, refused.text
+    assert http.get(f"{path}/frames/1", headers=OHIF).status_code == 200
+
+
 def test_own_media_type(archive: Seed, http: httpx.Client) -> None:
     path = keep(archive, read_sample("JPGExtended.dcm"), "typed")
     for accept in (
