@@ -65,7 +65,7 @@ def opened(answer: httpx.Response) -> Image.Image:
 
 
 def row(image: Image.Image) -> list[int]:
-    return numpy.asarray(image)[0].tolist()
+    return [int(value) for value in numpy.asarray(image)[0]]
 
 
 def test_types_of_a_picture(http: httpx.Client, ramp_path: str) -> None:
@@ -78,7 +78,7 @@ def test_types_of_a_picture(http: httpx.Client, ramp_path: str) -> None:
     ):
         answer = http.get(f"{ramp_path}/rendered", headers={"Accept": accept})
         image = opened(answer)
-        assert (answer.headers["content-type"], image.get_format_mimetype()) == (expected, expected)
+        assert (answer.headers["content-type"], f"image/{str(image.format).lower()}") == (expected, expected)
         assert image.size == (256, 4)
     refused = http.get(f"{ramp_path}/rendered", headers={"Accept": "image/webp"})
     assert (refused.status_code, "image/jpeg" in refused.text) == (406, True)
@@ -232,7 +232,7 @@ def test_thumbnails(archive: Seed, http: httpx.Client, ramp_path: str) -> None:
 def test_thumbnail_of_what_is_no_image_says_so(archive: Seed, http: httpx.Client) -> None:
     report = keep(archive, read_sample("test-SR.dcm"), "words")
     image = opened(http.get(f"{report}/thumbnail", headers=PNG))
-    assert (image.size, image.getextrema()[1] > 128) == ((64, 64), True)
+    assert (image.size, int(numpy.asarray(image).max()) > 128) == ((64, 64), True)
     # Of the study it is the image, although it came later.
     keep(archive, ramp(), "words", series="2", instance="2")
     study = report[: report.index("/series")]

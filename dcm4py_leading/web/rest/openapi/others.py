@@ -32,16 +32,13 @@ SUMMARIES = {
     _RS + "/studies/{study}/series/{series}": "WADO-RS: the objects of a series; see docs/dicomweb.md.",
     _RS + "/studies/{study}/series/{series}/instances": "QIDO-RS: the instances of a series; see docs/dicomweb.md.",
     _RS + "/studies/{study}/series/{series}/instances/count": "Number of matches of such a search.",
-    _INSTANCE + "": "WADO-RS: one object; see docs/dicomweb.md.",
+    _INSTANCE: "WADO-RS: one object; see docs/dicomweb.md.",
     _INSTANCE + "/bulkdata/{path}": "WADO-RS: one large value.",
     _INSTANCE + "/frames/{list}": "WADO-RS: frames of an image.",
-    _RS
-    + "/studies/{study}/series/{series}/instances/{instance}/frames/{list}/rendered": "WADO-RS: frames as pictures.",
-    _RS
-    + "/studies/{study}/series/{series}/instances/{instance}/frames/{list}/thumbnail": "WADO-RS: a frame as a small picture.",
+    _INSTANCE + "/frames/{list}/rendered": "WADO-RS: frames as pictures.",
+    _INSTANCE + "/frames/{list}/thumbnail": "WADO-RS: a frame as a small picture.",
     _INSTANCE + "/metadata": "WADO-RS: its attributes.",
-    _RS
-    + "/studies/{study}/series/{series}/instances/{instance}/rendered": "WADO-RS: an object as a picture or document.",
+    _INSTANCE + "/rendered": "WADO-RS: an object as a picture or document.",
     _INSTANCE + "/thumbnail": "WADO-RS: an object as a small picture.",
     _RS + "/studies/{study}/series/{series}/metadata": "WADO-RS: attributes of the objects of a series.",
     _RS + "/studies/{study}/metadata": "WADO-RS: attributes of the objects of a study.",
