@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from dcm4py_leading.dicom.upper.state import Event
 from dcm4py_leading.log import ref
 from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.links import CT, IMPLICIT, REQUEST, VERIFICATION, associate, prepared, read_all, store_object
-from tests.fixtures.scripted import Viewer
+from tests.fixtures.scripted import Viewer, listening
 from tests.fixtures.scu import STUDY_FIND, STUDY_GET, STUDY_MOVE, identifier, store
 from tests.fixtures.service import Seed
 from tests.wire.test_upper_layer import encoded, everybody_has_left, request
@@ -212,8 +213,7 @@ def test_destination_with_too_short_pdus_is_reported(archive: Seed, caplog: pyte
     ae = AE("STORESCP")
     ae.supported_contexts = AllStoragePresentationContexts
     ae.maximum_pdu_size = 512
-    server = ae.start_server(("127.0.0.1", archive.viewer_port), block=False)
-    assert server is not None
+    server = listening(ae, archive.viewer_port)
     try:
         association, _ = associate(archive.archive_port, CONTEXTS)
         assert asked(association, MOVE, dimse.C_MOVE_RQ) == 0xA702
@@ -393,12 +393,18 @@ def test_an_ae_title_with_blanks_is_quoted(archive: Seed, caplog: pytest.LogCapt
 def test_foreign_protocol_is_logged_once_and_then_by_count(
     archive: Seed, caplog: pytest.LogCaptureFixture, sent: bytes, protocol: str
 ) -> None:
-    for _ in range(12):
-        with socket.create_connection(("127.0.0.1", archive.archive_port), timeout=20) as sock:
+    with ExitStack() as connected:
+        # All at once, since we keep each connection for a second.
+        opened = [
+            connected.enter_context(socket.create_connection(("127.0.0.1", archive.archive_port), timeout=60))
+            for _ in range(12)
+        ]
+        for sock in opened:
             sock.sendall(sent)
+        for sock in opened:
             read_all(sock)
     assert everybody_has_left(archive.service)
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    told = sorted(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
     assert len(told) == 2
     assert all(f"127.0.0.1 speaks {protocol} on a DICOM port" in line for line in told)
     assert "(1 so far)" in told[0] and "(10 so far)" in told[1]

@@ -24,7 +24,7 @@ from dcm4py_leading.model.device import ApplicationEntity, Connection, RemoteAE
 from dcm4py_leading.model.values import AETitle
 from tests.fixtures.ports import free_port
 from tests.fixtures.rules import application_entity, data_set
-from tests.fixtures.scripted import Connections, silent_listener
+from tests.fixtures.scripted import Connections, listening, silent_listener
 
 WORKLIST = AETitle("WORKLIST")
 FIND = "1.2.840.10008.5.1.4.31"
@@ -48,9 +48,7 @@ class Worklist:
         ae.supported_contexts = [build_context(sop_class)]
         self._connections = Connections()
         handlers: Any = [(evt.EVT_C_FIND, self._find), (evt.EVT_CONN_OPEN, self._connections.opened)]
-        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
-        assert server is not None
-        self._server = server
+        self._server = listening(ae, self.port, handlers)
 
     def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         self.identifiers.append(event.identifier)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dicom.upper import association as upper_association
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
@@ -229,8 +230,10 @@ def test_a_request_that_comes_while_another_is_served_is_served_next(scripted: S
     assert message_ids(association, 1) == [3]
 
 
-@pytest.mark.slow
-def test_a_look_waits_for_the_rest_of_a_message_no_longer_than_the_patience_lasts(scripted: Scripted) -> None:
+def test_a_look_waits_for_the_rest_of_a_message_no_longer_than_the_patience_lasts(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upper_association, "COMMAND_SECONDS", 0.01)
     scripted.association.link.set_send_timeout(0.01)
     scripted.send((1, COMMAND, command(1)[:10]))
     assert any(not scripted.association.is_open for _ in range(1_000_000))
