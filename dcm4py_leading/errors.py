@@ -275,6 +275,10 @@ class StatusError(Dcm4pyError):
         return f"{self}: {self.comment}" if self.comment else str(self)
 
 
+class ClientGone(StatusError):
+    """A client of HTTP has left before the end of its answer."""
+
+
 class RequestError(StatusError):
     """The peer asked for something that cannot be answered."""
 

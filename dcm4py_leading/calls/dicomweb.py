@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Protocol
 
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.stream import H, IsGone, Q, Stream, StreamCall
+from dcm4py_leading.service.dicomweb.chunks import Chunks
 from dcm4py_leading.service.dicomweb.search import Search, SearchHead, search
 
 
-def _search(here: Here, wanted: Search, is_gone: IsGone) -> tuple[SearchHead, Generator[bytes]]:
+def _search(here: Here, wanted: Search, is_gone: IsGone) -> tuple[SearchHead, Chunks]:
     return search(here.runtime, wanted, is_gone)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import asdict
 
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.dicomweb import Streaming
 from dcm4py_leading.calls.stream import IsGone, Stream, StreamCall
+from dcm4py_leading.service.dicomweb.chunks import Chunks
 from dcm4py_leading.service.dicomweb.frames import WantedValues, retrieve_values
 from dcm4py_leading.service.dicomweb.metadata import retrieve_metadata
 from dcm4py_leading.service.dicomweb.objects import Named, ObjectsHead, WantedObjects, retrieve_objects
@@ -15,15 +15,15 @@ from dcm4py_leading.service.dicomweb.rendered import WantedPictures, retrieve_re
 from dcm4py_leading.service.dicomweb.thumbnails import retrieve_thumbnail
 
 
-def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
     return retrieve_objects(here.runtime, wanted, is_gone)
 
 
-def _metadata(here: Here, named: Named, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+def _metadata(here: Here, named: Named, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
     return retrieve_metadata(here.runtime, named, is_gone)
 
 
-def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
     return retrieve_values(here.runtime, wanted, is_gone)
 
 

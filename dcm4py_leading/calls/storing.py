@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.dicomweb import Streaming
 from dcm4py_leading.calls.stream import Asker, StreamCall
+from dcm4py_leading.service.dicomweb.chunks import Chunks, nothing
 from dcm4py_leading.service.dicomweb.store import store_objects
 from dcm4py_leading.service.dicomweb.stored import StoreOutcome, WantedStore
 
 
-def _store(here: Here, wanted: WantedStore, asker: Asker) -> tuple[StoreOutcome, Generator[bytes]]:
-    return store_objects(here.runtime, wanted, asker.body()), _nothing()
-
-
-def _nothing() -> Generator[bytes]:
-    yield from ()
+def _store(here: Here, wanted: WantedStore, asker: Asker) -> tuple[StoreOutcome, Chunks]:
+    return store_objects(here.runtime, wanted, asker.body()), nothing()
 
 
 STORE: StreamCall[WantedStore, StoreOutcome] = StreamCall(

@@ -1,8 +1,10 @@
 """Kind of call whose answer is long: a head, and then bytes while they are made.
 
 A socket carries it between processes; the reader's pace is that of the writer, and a reader that is gone ends the work.
-On the socket are frames: an octet that tells the kind, four octets of length, big endian, and the content. Only the
-frame END makes an answer whole. The body of a question, where it has one, goes before the answer in such frames.
+On the socket are frames: an octet that tells the kind, four octets of length, big endian, and the content. The body of
+a question, where it has one, goes before the answer in such frames. The reader answers the frame HEAD with an octet:
+either it reads the chunks as frames, or it hands over the socket of an HTTP client, to which they are written. Only the
+frame END makes an answer whole.
 """
 
 from __future__ import annotations
@@ -13,14 +15,17 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dcm4py_leading.calls.call import Form, Here, Json
+from dcm4py_leading.calls.chunked_body import ChunkedBody, pieces, reading_maps
+from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import RequestBrokenOff, StatusError
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS, STREAM_SILENT_SECONDS
+from dcm4py_leading.service.dicomweb.chunks import Chunks
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +36,11 @@ Error = Callable[[Exception], Json]
 
 _FRAME = struct.Struct(">cI")
 _HEAD, _CHUNK, _FAILURE, _END = b"H", b"C", b"F", b"E"
+_HERE, _TO_CLIENT = b"R", b"D"
+"""Answers of the reader to the frame HEAD."""
+_MOST = 1 << 20
+"""Octets of the frame CHUNK."""
+_DEAD = "the process that answers has ended, or answers no more"
 
 
 class Asker:
@@ -60,7 +70,7 @@ class StreamCall(Generic[Q, H]):
     """A kind of question with a long answer."""
 
     name: str
-    do: Callable[[Here, Q, Asker], tuple[H, Generator[bytes]]]
+    do: Callable[[Here, Q, Asker], tuple[H, Chunks]]
     """Head and chunks of the answer."""
     question: Form[Q]
     head: Form[H]
@@ -73,13 +83,34 @@ class Stream(Generic[H]):
         self.head = head
         self._chunks = chunks
         self._socket = sock
+        self._is_asked_for = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         """The next chunk. Raises StatusError where the answer ends before it is whole."""
+        if not self._is_asked_for:
+            self._ask_for(_HERE)
         return next(self._chunks)
+
+    def hand_over(self, client: socket.socket) -> None:
+        """Have the chunks written to the client of HTTP; here there is only the end, to be waited for and read.
+
+        Raises StatusError.
+        """
+        self._ask_for(_TO_CLIENT, client.fileno())
+
+    def fileno(self) -> int:
+        """Descriptor that is readable when there is something to be read."""
+        return self._socket.fileno()
+
+    def _ask_for(self, where: bytes, *descriptors: int) -> None:
+        self._is_asked_for = True
+        try:
+            socket.send_fds(self._socket, [where], descriptors)
+        except OSError as err:
+            raise StatusError(_DEAD) from err
 
     def give_up(self) -> None:
         """Let the side that answers know, from any thread, that nobody waits any more."""
@@ -124,8 +155,17 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
             return
         try:
             _send(sock, _HEAD, json.dumps(call.head.to_json(head)).encode())
-            for chunk in chunks:
-                _send(sock, _CHUNK, chunk)
+            where, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
+            if descriptors:
+                with ChunkedBody(socket.socket(fileno=descriptors[0])) as body:
+                    for chunk in chunks:
+                        body.write(chunk)
+            elif where:
+                for chunk in chunks:
+                    for piece, size in pieces(chunk, _MOST):
+                        _send_buffers(sock, _CHUNK, piece, size)
+            else:
+                return
             _send(sock, _END, b"")
         except OSError:
             LOG.debug("%s: the answer is not waited for any more", call.name)
@@ -184,12 +224,19 @@ def _send(sock: socket.socket, kind: bytes, content: bytes) -> None:
     sock.sendall(_FRAME.pack(kind, len(content)) + content)
 
 
+def _send_buffers(sock: socket.socket, kind: bytes, buffers: Sequence[Buffer], size: int) -> None:
+    with reading_maps():
+        sock.sendall(_FRAME.pack(kind, size))
+        for buffer in buffers:
+            sock.sendall(buffer)
+
+
 def _receive(sock: socket.socket) -> tuple[bytes, bytes]:
     try:
         kind, length = _FRAME.unpack(_read(sock, _FRAME.size))
         return kind, _read(sock, length)
     except (OSError, EOFError) as err:
-        raise StatusError("the process that answers has ended, or answers no more") from err
+        raise StatusError(_DEAD) from err
 
 
 def _read(sock: socket.socket, size: int) -> bytes:

@@ -144,6 +144,11 @@ STORED_PART_HEADER_BYTES: Final = 8192
 
 Beyond: 400; the objects before stay stored."""
 
+STORED_JSON_BYTES: Final = 16 * 1024 * 1024
+"""All JSON of such a request; it is held in memory.
+
+Beyond: 413."""
+
 STORED_HEAD_BYTES: Final = 65_536
 """Preamble and File Meta Information of an object in it.
 

@@ -79,6 +79,13 @@ class Frame:
     descriptors: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Answer to a request that is only begun: the same thread goes on with it."""
+
+    go_on: Callable[[], None]
+
+
 class Channel:
     """One end of the socket. One thread reads; any may write."""
 
@@ -209,19 +216,24 @@ def answer_requests(
 ) -> None:
     """The worker's end: answer every request in its own thread, until the supervisor has gone.
 
-    ``error`` makes the JSON form of an exception.
+    ``answer`` returns JSON, or `Taken`; ``error`` makes the JSON form of an exception.
     """
 
     def reply(frame: Frame) -> None:
         content: dict[str, Json] = {"id": frame.content["id"]}
+        taken = None
         try:
-            content["answer"] = answer(Kind(frame.content["kind"]), frame.content["body"], frame.descriptors)
+            answered = answer(Kind(frame.content["kind"]), frame.content["body"], frame.descriptors)
+            taken = answered if isinstance(answered, Taken) else None
+            content["answer"] = None if isinstance(answered, Taken) else answered
         except Exception as err:  # noqa: BLE001 - every request has an answer; the supervisor logs the error
             content["error"] = error(err)
         try:
             channel.send(content)
         except OSError:
             LOG.warning("the supervisor has ended: its request gets no answer")
+        if taken is not None:
+            taken.go_on()
 
     while (frame := channel.receive()) is not None:
         threading.Thread(target=reply, args=(frame,), name=frame.content["kind"], daemon=True).start()

@@ -10,6 +10,7 @@ from dcm4py_leading.archive.proxy_cache.proxy_cache import ProxyCacheCounts
 from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.config.sources.directory_state import DirectoryState
 from dcm4py_leading.errors import (
+    ClientGone,
     ConfigError,
     ConfigInvalid,
     ConfigUnavailable,
@@ -36,7 +37,15 @@ from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
 _TOLD = {
     kind.__name__: kind
-    for kind in (WrongQuestion, StudyNotStored, UnknownAE, ConfigUnavailable, IdentifierMismatch, TooManyMatches)
+    for kind in (
+        WrongQuestion,
+        StudyNotStored,
+        UnknownAE,
+        ClientGone,
+        ConfigUnavailable,
+        IdentifierMismatch,
+        TooManyMatches,
+    )
 }
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from dcm4py_leading.composition.check import Checked, check
@@ -23,7 +24,7 @@ from dcm4py_leading.model.values import UID
 from dcm4py_leading.process import Change, ServingProcess
 from dcm4py_leading.service.proxy.forwarded_retrieves import ForwardedRetrieves
 from dcm4py_leading.service.proxy.spool import Spool
-from dcm4py_leading.workers.control import Channel, Json, Kind, answer_requests
+from dcm4py_leading.workers.control import Channel, Json, Kind, Taken, answer_requests
 from dcm4py_leading.workers.inherited_resources import SIGNALS, InheritedResources
 from dcm4py_leading.workers.monitor_json import association_to_json
 from dcm4py_leading.workers.object_handover import ObjectHandover
@@ -151,14 +152,9 @@ class _Worker:
                 sock.close()
             self._sockets = {}
 
-    def _stream(self, body: Json, descriptor: int) -> None:
+    def _stream(self, body: Json, descriptor: int) -> Taken:
         sock = socket.socket(fileno=descriptor)
-        threading.Thread(
-            target=self._running.answer_stream,
-            args=(body["name"], body["question"], sock, error_to_json),
-            name=body["name"],
-            daemon=True,
-        ).start()
+        return Taken(partial(self._running.answer_stream, body["name"], body["question"], sock, error_to_json))
 
     def _pause(self, drain_seconds: float) -> None:
         with self._changing:

@@ -6,7 +6,7 @@ PS3.5 A.4.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -19,10 +19,9 @@ from dcm4py_leading.dataset.object_bytes import MemoryBytes, ObjectBytes
 from dcm4py_leading.dataset.pixels.image_pixel import image_pixel
 from dcm4py_leading.dataset.pixels.pixel_data import PIXEL_DATA
 from dcm4py_leading.dataset.reading import read_data_set
-from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of, is_encapsulated
+from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Buffer, Encoding, encoding_of, is_encapsulated
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.service.dicomweb.metadata import PIXELS, Opening, head_of
-from dcm4py_leading.service.dicomweb.objects import chunked
 from dcm4py_leading.service.retrieve.encode import PreparedObject, Spliced
 
 _EXTENDED_OFFSETS = 0x7FE00001
@@ -76,14 +75,28 @@ def frames_of(prepared: PreparedObject) -> Values:
     return Values(MemoryBytes(element.value), native, str(ExplicitVRLittleEndian), elements, element.tag)
 
 
-def octets_at(source: ObjectBytes, place: Place) -> Iterator[bytes]:
-    """The octets at a place, in chunks. Raises StorageUnavailable."""
+def octets_at(source: ObjectBytes, place: Place, *, for_system: bool = False) -> Iterator[Buffer]:
+    """The octets in pieces, each good until the next one; with ``for_system`` only the system may look at them.
+
+    Raises StorageUnavailable.
+    """
     at, left = place
-    for chunk in chunked(source.batches((), at)):
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
-            return
+    for batch in (source.batches_for_system if for_system else source.batches)((), at):
+        for buffer in batch:
+            piece = memoryview(buffer)[:left]
+            yield piece
+            left -= len(piece)
+            if left <= 0:
+                return
+
+
+def value_at(source: ObjectBytes, places: Iterable[Place]) -> bytes:
+    """The octets at places, in memory. Raises StorageUnavailable."""
+    value = bytearray()
+    for place in places:
+        for piece in octets_at(source, place):
+            value += piece
+    return bytes(value)
 
 
 def whole(prepared: PreparedObject) -> bytes:
@@ -114,14 +127,14 @@ def _frames_in(source: ObjectBytes, opening: Opening, encoding: Encoding, syntax
             source, native, str(ExplicitVRLittleEndian), _described(source, opening), _tag(source, opening.pixels_at)
         )
     items = _items(source, value)
-    table = b"".join(octets_at(source, items[0])) if items[0][1] else b""
+    table = value_at(source, items[:1])
     return Values(source, _grouped(table, items[1:], opening.elements), syntax, _described(source, opening))
 
 
 def _described(source: ObjectBytes, opening: Opening) -> Elements:
     """Elements before the pixel data, with lookup tables that were not read yet."""
     tables = {
-        tag: Element(tag, opening.not_read[tag], b"".join(octets_at(source, place)))
+        tag: Element(tag, opening.not_read[tag], value_at(source, [place]))
         for tag, place in opening.places.items()
         if tag >> 16 == DESCRIBING and place[1] <= _LONGEST_TABLE
     }

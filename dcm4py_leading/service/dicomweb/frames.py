@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from dcm4py_leading.dataset.object_bytes import MemoryBytes
 from dcm4py_leading.dataset.reading import read_data_set
 from dcm4py_leading.dataset.scan import encoding_of, is_encapsulated
 from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.frame_places import Values, frames_of, octets_at, whole
 from dcm4py_leading.service.dicomweb.metadata import PIXELS, head_of
 from dcm4py_leading.service.dicomweb.native_frames import NativeFrames
@@ -23,10 +24,9 @@ from dcm4py_leading.service.dicomweb.objects import (
     ObjectsHead,
     accepted_for,
     answered,
-    chunked,
+    end_of,
     find_objects,
     first_of,
-    nothing,
     part_head,
 )
 from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject
@@ -78,9 +78,7 @@ class WantedValues:
         )
 
 
-def retrieve_values(
-    runtime: Runtime, wanted: WantedValues, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+def retrieve_values(runtime: Runtime, wanted: WantedValues, is_gone: Callable[[], bool]) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and the multipart body; to be closed. Raises as `objects.retrieve_objects`."""
     found = find_objects(runtime, wanted.named, is_gone)
     syntaxes = tuple(syntax for syntax, _ in wanted.accepted)
@@ -155,18 +153,20 @@ def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Val
 
 def _body(
     objects: Iterator[PreparedObject], values: Values, boundary: str, media_type: str, native: NativeFrames | None
-) -> Iterator[bytes]:
+) -> Iterator[Chunk]:
     for _ in objects:  # there is one
         for places in values.places:
+            before = part_head(boundary, media_type)
             if native is not None:
-                frame = native.next()
-                yield part_head(boundary, media_type)
-                yield from chunked(iter([[frame]]))
+                yield (before, native.next())
                 continue
-            yield part_head(boundary, media_type)
             for place in places:
-                yield from octets_at(values.source, place)
-    yield f"\r\n--{boundary}--\r\n".encode()
+                for piece in octets_at(values.source, place, for_system=True):
+                    yield (before, piece)
+                    before = b""
+            if before:
+                yield (before,)
+    yield (end_of(boundary),)
 
 
 def _media_type(transfer_syntax_uid: str, accepted: Sequence[tuple[str, str]]) -> str:

@@ -6,7 +6,7 @@ An object is coerced as it is for a C-MOVE; of its file only what stands before 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dcm4py_leading.dataset.elements import Elements
@@ -16,6 +16,7 @@ from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.vr import dictionary_vr
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.model.bounds import METADATA_VALUE_BYTES
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.objects import (
     AS_STORED,
     Named,
@@ -24,7 +25,6 @@ from dcm4py_leading.service.dicomweb.objects import (
     answered,
     find_objects,
     first_of,
-    nothing,
 )
 from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject, Spliced
 from dcm4py_leading.service.runtime import Runtime
@@ -50,9 +50,7 @@ class Opening(NamedTuple):
     """Offset of the element with the pixel data, where it is known."""
 
 
-def retrieve_metadata(
-    runtime: Runtime, named: Named, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+def retrieve_metadata(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and a JSON array; to be closed. Raises as `objects.retrieve_objects`."""
     found = find_objects(runtime, named, is_gone)
     first = first_of(found, (AS_STORED,))
@@ -68,7 +66,7 @@ def retrieve_metadata(
     return found.head, chunks
 
 
-def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[bytes]:
+def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[Chunk]:
     text, size = ["["], 0
     for number, prepared in enumerate(objects):
         if number:
@@ -76,10 +74,10 @@ def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[bytes]:
         text.append(_object(prepared, base_url))
         size += len(text[-1])
         if size >= _CHUNK or not number:
-            yield "".join(text).encode()
+            yield ("".join(text).encode(),)
             text, size = [], 0
     text.append("]")
-    yield "".join(text).encode()
+    yield ("".join(text).encode(),)
 
 
 def _object(prepared: PreparedObject, base_url: str) -> str:

@@ -10,7 +10,7 @@ from dcm4py_leading.dataset.pixels.image_pixel import NUMBER_OF_FRAMES
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, is_encapsulated
 from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.model.bounds import DECODED_BYTES
-from dcm4py_leading.service.dicomweb.frame_places import DESCRIBING, Values, octets_at
+from dcm4py_leading.service.dicomweb.frame_places import DESCRIBING, Values, value_at
 from dcm4py_leading.service.picture.decoders import decoders
 from dcm4py_leading.service.picture.job import Job
 
@@ -48,7 +48,7 @@ def frame_data_set(values: Values, index: int) -> bytes:
     length = sum(length for _, length in places)
     if length > DECODED_BYTES:
         raise SubOperationFailed(f"one frame takes {length >> 20} MB, more than is decoded")
-    frame = b"".join(octets for place in places for octets in octets_at(values.source, place))
+    frame = value_at(values.source, places)
     elements = {tag: element for tag, element in values.elements.items() if tag >> 16 == DESCRIBING}
     elements |= _functional_groups(values.elements, index)
     elements[NUMBER_OF_FRAMES] = Element(NUMBER_OF_FRAMES, b"IS", b"1 ")

@@ -6,10 +6,8 @@ They are found, coerced and cut as those of a C-MOVE, and leave as the parts of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
@@ -17,10 +15,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dcm4py_leading.archive.index.querying.query import RetrieveKeys
 from dcm4py_leading.dataset.part10 import encode_header
 from dcm4py_leading.dataset.pixels.pixel_data import is_decodable
-from dcm4py_leading.dataset.scan import Buffer, is_encapsulated
+from dcm4py_leading.dataset.scan import is_encapsulated
 from dcm4py_leading.errors import ArchiveUnavailable, DependencyError, StatusError, SubOperationFailed
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
 from dcm4py_leading.service.retrieve.encode import UNCOMPRESSED, PreparedObject
 from dcm4py_leading.service.retrieve.request import RetrieveRequest, retrieve
@@ -34,8 +33,6 @@ AS_STORED = "*"
 DEFAULT = ""
 """Explicit VR Little Endian, and what cannot be decoded by its nature as it is stored (PS3.18 8.7.3.3)."""
 _SUCCESS, _PARTIAL, _CANCELLED = 0x0000, 0xB000, 0xFE00
-_MOST = 1 << 20
-"""Octets of a chunk."""
 _NOT_FRAMES = frozenset(
     f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205, 100, 101, 102, 103, 104, 105, 106, 107, 108)
 ) | frozenset(f"1.2.840.10008.1.2.4.{number}.1" for number in range(100, 107))
@@ -196,7 +193,7 @@ def find_objects(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) ->
 
 def retrieve_objects(
     runtime: Runtime, wanted: WantedObjects, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and the multipart body; to be closed.
 
     Raises UnknownAE, IndexUnavailable, ArchiveUnavailable, StorageUnavailable, CoercionFailed, SubOperationFailed; all
@@ -290,15 +287,15 @@ def answered(
     found: Found,
     first: PreparedObject,
     accepted: Callable[[str], Collection[str]],
-    written: Callable[[Iterator[PreparedObject]], Iterator[bytes]],
-) -> Generator[bytes]:
-    """Octets that ``written`` makes of the objects, after an empty chunk; without their end where a failure is raised.
+    written: Callable[[Iterator[PreparedObject]], Iterator[Chunk]],
+) -> Chunks:
+    """Chunks that ``written`` makes of the objects, after an empty one; without their end where a failure is raised.
 
     ``accepted`` are the transfer syntaxes for one that is stored in a given one.
     """
     objects = _prepared(found, first, accepted)
     try:
-        yield b""
+        yield ()
         yield from written(objects)
         found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
     except GeneratorExit:
@@ -331,14 +328,14 @@ def _prepared(
     found.require_all()
 
 
-def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> Iterator[bytes]:
+def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> Iterator[Chunk]:
     """The multipart body (RFC 2046 5.1)."""
     for prepared in objects:
         yield from _part(prepared, boundary, ae_title)
-    yield f"\r\n--{boundary}--\r\n".encode()
+    yield (end_of(boundary),)
 
 
-def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[bytes]:
+def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[Chunk]:
     syntax = prepared.transfer_syntax_uid
     head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") + encode_header(
         sop_class_uid=prepared.sop_class_uid,
@@ -346,9 +343,9 @@ def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[by
         transfer_syntax_uid=syntax,
         sending_ae_title=ae_title,
     )
-    batches = prepared.batches()
-    # The buffers of a batch are good until the next one is asked for, so they are copied here.
-    yield from chunked(chain([[head, *next(batches, ())]], batches))
+    batches = prepared.batches(for_system=True)
+    yield [head, *next(batches, ())]
+    yield from batches
 
 
 def part_head(boundary: str, media_type: str) -> bytes:
@@ -356,25 +353,6 @@ def part_head(boundary: str, media_type: str) -> bytes:
     return f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
 
 
-def chunked(batches: Iterator[Sequence[Buffer]] | chain[Sequence[Buffer]]) -> Iterator[bytes]:
-    """The octets of buffers in chunks of a bounded length."""
-    for batch in batches:
-        small: list[Buffer] = []
-        size = 0
-        for buffer in batch:
-            view = memoryview(buffer)
-            for at in range(0, len(view), _MOST):
-                piece = view[at : at + _MOST]
-                if size + len(piece) > _MOST:
-                    yield b"".join(small)
-                    small, size = [], 0
-                small.append(piece)
-                size += len(piece)
-        if small:
-            yield b"".join(small)
-
-
-def nothing() -> Generator[bytes]:
-    """The body of an answer without objects."""
-    with suppress(GeneratorExit):
-        yield b""
+def end_of(boundary: str) -> bytes:
+    """Octets after the last part."""
+    return f"\r\n--{boundary}--\r\n".encode()

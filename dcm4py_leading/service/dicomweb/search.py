@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from dcm4py_leading.model.bounds import WEB_SEARCH_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import InformationModel, Level
 from dcm4py_leading.service.dicomweb.attributes import default_attributes, identifying
+from dcm4py_leading.service.dicomweb.chunks import Chunks
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
 from dcm4py_leading.service.find.query import FindResult, find
 from dcm4py_leading.service.find.request import FindRequest
@@ -109,7 +110,7 @@ class SearchHead:
     """False where an archive has not matched, or does not know, one of the keys."""
 
 
-def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tuple[SearchHead, Generator[bytes]]:
+def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tuple[SearchHead, Chunks]:
     """The answer: what comes before it, and the rows of a JSON array, a page at a time; to be closed.
 
     ``is_gone`` tells whether the client waits no more. Raises UnknownAE, IdentifierMismatch, TooManyMatches,
@@ -211,18 +212,18 @@ class _Rows:
         left = None if total is None or wanted.limit is None else max(0, total - wanted.offset - wanted.limit)
         return SearchHead(left=left, is_supported=is_supported)
 
-    def chunks(self) -> Generator[bytes]:
+    def chunks(self) -> Chunks:
         """The array, after an empty chunk. What fails is raised, so that no part is taken for the whole."""
         try:
-            yield b""
+            yield ()
             if self._wanted.is_count or self._first is None:
                 return
             separator = "["
             for page in self._pages(self._first):
                 self._count += len(page)
-                yield (separator + ",".join(_row(self._wanted, data) for data in page)).encode()
+                yield ((separator + ",".join(_row(self._wanted, data) for data in page)).encode(),)
                 separator = ","
-            yield b"]"
+            yield (b"]",)
             self._end(self._count)
         except GeneratorExit:
             self._ended.tell(_CANCELLED, {**self._details, "matches": self._count, "ended": "connection lost"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dcm4py_leading.log import Repeated
@@ -27,6 +28,10 @@ _BACKLOG = 16
 
 _GOODBYE_SECONDS = 2.0
 """So long the other side gets to end TLS in form, when all is said."""
+
+
+_HERE = "dcm4py_leading.connection"
+"""Extension of the ASGI scope: the connection of a request."""
 
 
 class Settings(uvicorn.Config):
@@ -122,6 +127,16 @@ class Connection(H11Protocol):
         if self.cycle is not before:
             self._since = time.monotonic()
             self._stop_awaiting()
+            self.scope["extensions"] = {_HERE: {"connection": self}}
+
+    def socket_for_chunks(self) -> socket.socket | None:
+        """The socket once more, for chunks of an answer whose head is sent; None where they cannot go there.
+
+        It never blocks. Not over TLS, nor while something waits to be sent.
+        """
+        if self.config.certificate is not None or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return None
+        return socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
 
     def send_400_response(self, msg: str) -> None:
         """End a connection on which something else than HTTP comes; without a word where an answer has begun."""
@@ -197,3 +212,12 @@ class Connection(H11Protocol):
     def _write(self, event: Any) -> None:
         with contextlib.suppress(h11.LocalProtocolError):
             self.transport.write(self.conn.send(event) or b"")
+
+
+def socket_for_chunks(scope: Scope) -> socket.socket | None:
+    """The client's socket for chunks of its answer, to be closed (see `Connection.socket_for_chunks`)."""
+    here = scope.get("extensions", {}).get(_HERE)
+    if here is None or scope["http_version"] != "1.1" or scope["method"] == "HEAD":
+        return None
+    connection: Connection = here["connection"]
+    return connection.socket_for_chunks()

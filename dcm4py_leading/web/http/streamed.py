@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from anyio import CancelScope, CapacityLimiter, create_task_group
+from anyio import CancelScope, CapacityLimiter, create_task_group, wait_readable
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from dcm4py_leading.errors import StatusError
+from dcm4py_leading.errors import ClientGone, StatusError
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS
+from dcm4py_leading.web.http.connection import socket_for_chunks
 
 LOG = logging.getLogger(__name__)
 
@@ -37,8 +39,26 @@ class Chunks(Protocol):
         ...
 
 
+@runtime_checkable
+class ChunksElsewhere(Chunks, Protocol):
+    """The body of an answer that another thread or process makes."""
+
+    def hand_over(self, client: socket.socket) -> None:
+        """Have the chunks of HTTP written to the client, but for the last one. What is to be read is the end of them.
+
+        Raises StatusError.
+        """
+        ...
+
+    def fileno(self) -> int:
+        """Descriptor that is readable when there is something to be read."""
+        ...
+
+
 class Streamed(Response):
     """An answer of which each part is made when the client has taken the one before.
+
+    Whoever makes it writes it to the client, where nothing stands between: TLS, or compression.
 
     Where it cannot be made to its end, the connection ends without the end of the body: no client takes it for whole.
     """
@@ -58,7 +78,10 @@ class Streamed(Response):
         if is_compressed:
             self.headers["Content-Encoding"] = "gzip"
         self._chunks = chunks
+        self._is_as_made = not is_compressed
         self._parts = _compressed(chunks) if is_compressed else _parts(chunks)
+        self._is_handed_over = False
+        """No thread is needed then: what is left to be read is short, and there."""
         self._limiter: CapacityLimiter | None = None
         self._leave: Callable[[], None] = lambda: None
 
@@ -78,19 +101,27 @@ class Streamed(Response):
                     group.cancel_scope.cancel()
 
                 group.start_soon(watch)
-                await self._send(send)
+                await self._send(scope, send)
                 group.cancel_scope.cancel()
         finally:
             with CancelScope(shield=True):
-                await run_sync(self._chunks.close, limiter=self._limiter)
+                if self._is_handed_over:
+                    self._chunks.close()
+                else:
+                    await run_sync(self._chunks.close, limiter=self._limiter)
             self._leave()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            while (part := await run_sync(next, self._parts, None, limiter=self._limiter)) is not None:
+            if self._is_as_made and isinstance(self._chunks, ChunksElsewhere):
+                self._is_handed_over = await _hand_over(self._chunks, scope)
+            while (part := await self._next()) is not None:
                 async with asyncio.timeout(HTTP_STALLED_SECONDS):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
+        except ClientGone as err:
+            LOG.debug("HTTP: %s", err)
+            return
         except StatusError as err:
             LOG.warning("HTTP: an answer is cut off: %s", err)
             return  # without its end, so that uvicorn ends the connection
@@ -99,6 +130,22 @@ class Streamed(Response):
             self._chunks.give_up()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next(self) -> bytes | None:
+        if self._is_handed_over:
+            return next(self._parts, None)
+        return await run_sync(next, self._parts, None, limiter=self._limiter)
+
+
+async def _hand_over(chunks: ChunksElsewhere, scope: Scope) -> bool:
+    """Let the chunks go to the client by themselves, and wait for their end; false where they cannot."""
+    client = socket_for_chunks(scope)
+    if client is None:
+        return False
+    with client:
+        chunks.hand_over(client)
+    await wait_readable(chunks)
+    return True
 
 
 def _parts(chunks: Chunks) -> Iterator[bytes]:
