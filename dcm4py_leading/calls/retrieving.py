@@ -27,7 +27,7 @@ def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsH
     return retrieve_values(here.runtime, wanted, is_gone)
 
 
-def _rendered(here: Here, wanted: WantedPictures, is_gone: IsGone) -> tuple[ObjectsHead, Generator[bytes]]:
+def _rendered(here: Here, wanted: WantedPictures, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
     return (retrieve_thumbnail if wanted.is_thumbnail else retrieve_rendered)(here.runtime, wanted, is_gone)
 
 

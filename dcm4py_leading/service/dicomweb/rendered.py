@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
@@ -11,6 +11,7 @@ from pydicom.uid import UID
 
 from dcm4py_leading.errors import StatusError, SubOperationFailed
 from dcm4py_leading.model.values import Level
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.documents import DOCUMENTS, document_of, is_report, report_of
 from dcm4py_leading.service.dicomweb.frame_places import Values, frames_of
 from dcm4py_leading.service.dicomweb.native_frames import frame_data_set
@@ -21,9 +22,9 @@ from dcm4py_leading.service.dicomweb.objects import (
     ObjectsHead,
     accepted_for,
     answered,
+    end_of,
     find_objects,
     first_of,
-    nothing,
     part_head,
 )
 from dcm4py_leading.service.picture.decoders import decoders
@@ -71,7 +72,7 @@ class WantedPictures:
 
 def retrieve_rendered(
     runtime: Runtime, wanted: WantedPictures, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and its body; to be closed. Raises as `objects.retrieve_objects`."""
     found = find_objects(runtime, wanted.named, is_gone)
     others = 0
@@ -104,7 +105,7 @@ def retrieve_rendered(
     return found.head, chunks
 
 
-_Body = Callable[[Iterator[PreparedObject]], Iterator[bytes]]
+_Body = Callable[[Iterator[PreparedObject]], Iterator[Chunk]]
 
 
 def _keep_images(found: Found) -> int:
@@ -141,7 +142,7 @@ def _body_of(found: Found, first: PreparedObject, wanted: WantedPictures) -> _Bo
     left_out = found.head.left_out + max(0, len(wanted.frames) - len(pictures.frames))
     found.head = replace(found.head, left_out=left_out, media_type=media_type, is_multipart=is_part)
     if not is_part:
-        return lambda objects: (picture for _ in objects for picture in begun)
+        return lambda objects: ((picture,) for _ in objects for picture in begun)
     return lambda objects: _parts(objects, begun, wanted, rendering)
 
 
@@ -153,12 +154,11 @@ def _asked_for(several: bool) -> str:
 
 def _parts(
     objects: Iterator[PreparedObject], begun: Iterator[bytes], wanted: WantedPictures, rendering: Rendering
-) -> Iterator[bytes]:
+) -> Iterator[Chunk]:
     for number, prepared in enumerate(objects):
         for picture in begun if number == 0 else _Pictures(prepared, wanted).drawn(rendering):
-            yield part_head(wanted.boundary, rendering.media_type)
-            yield picture
-    yield f"\r\n--{wanted.boundary}--\r\n".encode()
+            yield (part_head(wanted.boundary, rendering.media_type), picture)
+    yield (end_of(wanted.boundary),)
 
 
 class _Pictures:
@@ -204,4 +204,4 @@ def _document(found: Found, first: PreparedObject, wanted: WantedPictures) -> _B
         else:
             raise SubOperationFailed(f"{kind} cannot be rendered")
     found.head = replace(found.head, media_type=own)
-    return lambda objects: (chunk for _ in objects for chunk in content)
+    return lambda objects: ((chunk,) for _ in objects for chunk in content)

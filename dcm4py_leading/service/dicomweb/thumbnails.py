@@ -6,12 +6,13 @@ picture says so in words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pydicom.uid import UID
 
 from dcm4py_leading.errors import StatusError, SubOperationFailed
+from dcm4py_leading.service.dicomweb.chunks import Chunks, nothing
 from dcm4py_leading.service.dicomweb.documents import is_report
 from dcm4py_leading.service.dicomweb.frame_places import frames_of
 from dcm4py_leading.service.dicomweb.objects import (
@@ -22,7 +23,6 @@ from dcm4py_leading.service.dicomweb.objects import (
     answered,
     find_objects,
     first_of,
-    nothing,
 )
 from dcm4py_leading.service.dicomweb.rendered import PICTURES, WantedPictures, draw_frame
 from dcm4py_leading.service.picture.decoders import decoders
@@ -45,7 +45,7 @@ _WORDS = {
 
 def retrieve_thumbnail(
     runtime: Runtime, wanted: WantedPictures, is_gone: Callable[[], bool]
-) -> tuple[ObjectsHead, Generator[bytes]]:
+) -> tuple[ObjectsHead, Chunks]:
     """The answer: what comes before it, and the picture; to be closed. Raises as `objects.retrieve_objects`."""
     media_type = next((one for one, is_part in wanted.accepted if one in PICTURES and not is_part), None)
     if media_type is None:
@@ -78,7 +78,7 @@ def retrieve_thumbnail(
         found,
         first,
         lambda stored: accepted_for(stored, (AS_STORED,)),
-        lambda objects: (picture for _ in objects),
+        lambda objects: ((picture,) for _ in objects),
     )
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks
