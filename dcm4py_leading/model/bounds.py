@@ -114,6 +114,16 @@ WEB_KEYS: Final = 64
 
 Beyond: 400."""
 
+WEB_VALIDATORS: Final = 10_000
+"""Answers by DICOMweb of which the web server knows since when they are as they are (Last-Modified).
+
+Beyond: those asked for longest ago count as changed just now."""
+
+METADATA_BYTES: Final = 16 * 1024**2
+"""Metadata of objects that a process remembers (WADO-RS), all answers together.
+
+Beyond: those asked for longest ago are made anew."""
+
 WEB_FRAMES: Final = 10_000
 """Frames that one request by WADO-RS names.
 

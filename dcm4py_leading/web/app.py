@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS, STORES_AT_ONCE
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
@@ -112,11 +113,12 @@ def create_app(
     The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
+    validators = Validators()
     own = [
         *_own_routes(control, explaining),
         *search_routes(control, _room("searches by DICOMweb"), public_url),
-        *object_routes(control, _room("objects by DICOMweb"), public_url),
-        *value_routes(control, _room("frames by DICOMweb"), public_url),
+        *object_routes(control, _room("objects by DICOMweb"), public_url, validators),
+        *value_routes(control, _room("frames by DICOMweb"), public_url, validators),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
