@@ -154,6 +154,11 @@ STORED_PART_HEADER_BYTES: Final = 8192
 
 Beyond: 400; the objects before stay stored."""
 
+STORED_JSON_BYTES: Final = 16 * 1024 * 1024
+"""All JSON of such a request; it is held in memory.
+
+Beyond: 413."""
+
 STORED_HEAD_BYTES: Final = 65_536
 """Preamble and File Meta Information of an object in it.
 
@@ -731,6 +736,11 @@ DECODED_BYTES: Final = 256 * 1024**2
 """One frame of an image, decoded or not.
 
 Beyond: the image is refused."""
+
+VIEWPORT_PIXELS: Final = 4096
+"""Width and height of a picture by DICOMweb that a client asks for.
+
+Beyond: 400."""
 
 DECODER_IDLE_SECONDS: Final = 60.0
 """Process that decodes and has nothing to do.

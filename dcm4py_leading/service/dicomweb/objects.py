@@ -97,7 +97,9 @@ class ObjectsHead:
     why: str = ""
     """Reason why the first of them cannot."""
     media_type: str = ""
-    """That of frames or another value."""
+    """That of frames, another value or pictures."""
+    is_multipart: bool = False
+    """Of pictures, True if each of them is a part."""
     validator: str = ""
     """See `validator.validator`."""
 
@@ -124,6 +126,14 @@ class Found:
         """Tell the validator of the answer, which has ``form``."""
         told = validator(self.runtime, self.ended.request, self.retrieval, self.stored, *form)
         self.head = replace(self.head, validator=told)
+
+    def only(self, is_wanted: Callable[[RetrievedObject], bool]) -> Iterator[RetrievedObject]:
+        """The objects that are wanted, of those that another archive sends."""
+        for obj in self.retrieval.objects:
+            if is_wanted(obj):
+                yield obj
+            else:
+                self.strangers += 1
 
     def of_instance(self, sop_instance_uid: str) -> Iterator[RetrievedObject]:
         """The objects without strangers; a failure that has no name stays."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from io import BytesIO
-from itertools import chain
+from functools import partial
 
 from pydicom.uid import UID
 
-from dcm4py_leading.dataset.part10 import read_file_meta
-from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import (
     ConfigUnavailable,
     DependencyError,
@@ -21,12 +18,14 @@ from dcm4py_leading.errors import (
     RequestBrokenOff,
     RequestError,
     StatusError,
+    StorageUnavailable,
 )
 from dcm4py_leading.log import ref, word
-from dcm4py_leading.model.bounds import STORED_HEAD_BYTES
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import AETitle, TransferRole
+from dcm4py_leading.service.dicomweb.bulk_data import ToldObjects
 from dcm4py_leading.service.dicomweb.multipart import MalformedBody, Part, TooMuch, read_parts
+from dcm4py_leading.service.dicomweb.sent_object import DICOM, SentObject, sent_object
 from dcm4py_leading.service.dicomweb.stored import StoredInstance, StoreOutcome, WantedStore
 from dcm4py_leading.service.dicomweb.web_request import Ended, asked_ae
 from dcm4py_leading.service.proxy.object_check import checked_object
@@ -38,38 +37,38 @@ from dcm4py_leading.service.store import ReceivedObject, store
 LOG = logging.getLogger(__name__)
 
 SERVICE = "STOW-RS"
-DICOM = "application/dicom"
 _SUCCESS, _COERCED, _PROCESSING_FAILURE = 0x0000, 0xB000, 0x0110
 _SOP_CLASS_NOT_SUPPORTED, _TRANSFER_SYNTAX_NOT_SUPPORTED = 0x0122, 0xC122
 """PS3.18 table I.2-2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SentObject:
-    """An object of a request, as far as its head tells."""
+class _Source:
+    """An object of a request, before it is looked at."""
 
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    data: Iterable[Buffer]
-    """Its data set, while it arrives."""
+    number: int
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    sent: Callable[[], SentObject]
+    """Raises InvalidObject."""
 
 
 def store_objects(runtime: Runtime, wanted: WantedStore, body: Iterator[bytes]) -> StoreOutcome:
     """Store what a body holds, one object after the other; when this returns, what is told as stored is durable.
 
-    Raises UnknownAE, and RequestBrokenOff: the objects before are stored, and of the one that arrived nothing is left.
+    Raises UnknownAE; RequestBrokenOff: the objects before are stored, and of the one that arrived nothing is left;
+    StorageUnavailable where there is no room for bulk data, before anything is stored.
     """
     ae = asked_ae(runtime, wanted.request.ae_title)
     instances: list[StoredInstance] = []
     fault: Exception | None = None
     try:
         with closing(_Keeper(runtime, ae, wanted)) as keeper:
-            for part in _parts(wanted, body):
-                instances.append(keeper.keep(part))
-    except (MalformedBody, TooMuch, RequestBrokenOff) as err:
+            for source in _sources(runtime, wanted, body):
+                instances.append(keeper.keep(source))
+    except (MalformedBody, TooMuch, RequestBrokenOff, StorageUnavailable) as err:
         LOG.warning("%s from %s: after %d objects: %s", SERVICE, word(wanted.request.client), len(instances), err)
-        if isinstance(err, RequestBrokenOff):
+        if isinstance(err, StatusError):
             raise
         fault = err
     return StoreOutcome(
@@ -77,6 +76,20 @@ def store_objects(runtime: Runtime, wanted: WantedStore, body: Iterator[bytes]) 
         fault="" if fault is None else str(fault),
         is_too_much=isinstance(fault, TooMuch),
     )
+
+
+def _sources(runtime: Runtime, wanted: WantedStore, body: Iterator[bytes]) -> Iterator[_Source]:
+    """The objects of a body, each to be read before the next one."""
+    if wanted.media_type == DICOM:
+        for part in _parts(wanted, body):
+            yield _Source(number=part.number, sent=partial(sent_object, part))
+        return
+    with closing(ToldObjects(runtime.forwards.spool.file())) as told:
+        for part in _parts(wanted, body):
+            told.add(part)
+        for number, obj in enumerate(told.objects(), 1):
+            uids = obj.sop_class_uid, obj.sop_instance_uid
+            yield _Source(number=number, sop_class_uid=uids[0], sop_instance_uid=uids[1], sent=obj.sent)
 
 
 def _parts(wanted: WantedStore, body: Iterator[bytes]) -> Iterator[Part]:
@@ -101,12 +114,12 @@ class _Keeper:
         if self._onward is not None:
             self._onward.close()
 
-    def keep(self, part: Part) -> StoredInstance:
-        """Outcome of a part. Raises what reading it raises."""
+    def keep(self, source: _Source) -> StoredInstance:
+        """Outcome of an object. Raises what reading it raises."""
         ended = Ended(SERVICE, self._runtime, self._wanted.request, self._ae)
-        kept = StoredInstance()
+        kept = StoredInstance(sop_class_uid=source.sop_class_uid, sop_instance_uid=source.sop_instance_uid)
         try:
-            sent = _sent_object(part)
+            sent = source.sent()
             kept = StoredInstance(sop_class_uid=sent.sop_class_uid, sop_instance_uid=sent.sop_instance_uid)
             _require_accepted(self._ae, sent)
             kept, details = self._stored(sent) if self._behind is None else self._passed_on(sent, self._behind)
@@ -119,7 +132,7 @@ class _Keeper:
             raise
         except (StatusError, ConfigUnavailable) as err:
             level = logging.ERROR if isinstance(err, DependencyError | ConfigUnavailable) else logging.WARNING
-            LOG.log(level, "%s from %s, part %d: %s", SERVICE, word(self._wanted.request.client), part.number, err)
+            LOG.log(level, "%s from %s, object %d: %s", SERVICE, word(self._wanted.request.client), source.number, err)
             code = err.status if isinstance(err, StatusError) else _PROCESSING_FAILURE
             ended.tell(code, _study(err) if isinstance(err, StatusError) else {})
             kept = replace(kept, status=code)
@@ -190,26 +203,6 @@ class _Keeper:
             "leading": coercer,
         }
         return kept, details
-
-
-def _sent_object(part: Part) -> SentObject:
-    """The object that a part is. Raises InvalidObject."""
-    if part.media_type not in (DICOM, ""):
-        raise InvalidObject(f"Content-Type {word(part.media_type)} where {DICOM} was expected")
-    head = bytearray()
-    for piece in part.data:
-        head += piece
-        if len(head) >= STORED_HEAD_BYTES:
-            break
-    meta = read_file_meta(BytesIO(head))
-    if meta is None:
-        raise InvalidObject("it is no DICOM file (PS3.10 7.1)")
-    return SentObject(
-        sop_class_uid=meta.media_storage_sop_class_uid,
-        sop_instance_uid=meta.media_storage_sop_instance_uid,
-        transfer_syntax_uid=meta.transfer_syntax_uid,
-        data=chain([memoryview(head)[meta.end :]], part.data),
-    )
 
 
 def _require_accepted(ae: ApplicationEntity, sent: SentObject) -> None:

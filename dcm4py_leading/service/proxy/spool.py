@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import StorageUnavailable
@@ -53,6 +54,13 @@ class Spool:
             size = end
         self._keep(buffer)
         return view[:size]
+
+    def file(self) -> BinaryIO:
+        """An unnamed file, unbuffered. Raises StorageUnavailable."""
+        try:
+            return TemporaryFile(dir=self._directory, buffering=0)
+        except OSError as err:
+            raise StorageUnavailable(f"no file for an object on its way through: {err.strerror}") from err
 
     def _take(self) -> bytearray:
         """Take a buffer without views, or a new one."""

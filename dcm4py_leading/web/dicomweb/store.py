@@ -27,7 +27,7 @@ from dcm4py_leading.web.http.rooms import Room
 
 _CLOSE = {"Connection": "close"}
 """Where the body is not read."""
-_TYPES = (DICOM,)
+_TYPES = (DICOM, DICOM_JSON)
 _LATER = {"Retry-After": "60"}
 
 
@@ -51,7 +51,7 @@ def store_routes(service: Storing, room: Room, public_url: PublicUrl | None) -> 
         media = content_type(request)
         held = _type_of(media)
         if media is None or held not in _TYPES or "content-encoding" in request.headers:
-            expected = f'Content-Type: expected {MULTIPART} with type="{DICOM}", or {DICOM}, not compressed'
+            expected = f"Content-Type: expected {MULTIPART} of {DICOM} or {DICOM_JSON}, or one of these, not compressed"
             return error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, expected, headers=_CLOSE)
         boundary = media.parameters.get("boundary", "")
         if media.is_multipart and not boundary:
