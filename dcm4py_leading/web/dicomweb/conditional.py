@@ -28,7 +28,7 @@ class _Known(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What the conditions of a request come to."""
+    """Outcome of the conditions of a request."""
 
     headers: Mapping[str, str]
     status: HTTPStatus | None
