@@ -28,7 +28,7 @@ IDLE_THREADS: Final = 3
 
 Beyond: a thread ends with its association, and is started again when it is needed."""
 
-HTTP_CONNECTIONS: Final = 64
+HTTP_CONNECTIONS: Final = 256
 """Connections to the control port; a sixteenth of the file descriptors, if that is less.
 
 Beyond: the one that has been without a request for longest is ended; if all have one, the oldest that is not whole."""
@@ -96,6 +96,17 @@ Beyond: they wait."""
 
 HTTP_WAITING_REQUESTS: Final = 32
 """HTTP requests of one kind that wait.
+
+Beyond: 503 with Retry-After."""
+
+WEB_STREAMS: Final = 36
+"""Answers of one kind by DICOMweb that are under way: searches, objects, frames, pictures. Each has a thread in the
+process with the archive.
+
+Beyond: they wait."""
+
+WEB_WAITING_REQUESTS: Final = 256
+"""Requests of one kind by DICOMweb that wait.
 
 Beyond: 503 with Retry-After."""
 

@@ -101,7 +101,7 @@ class ObjectsHead:
     is_multipart: bool = False
     """Of pictures, True if each of them is a part."""
     validator: str = ""
-    """See `validator.validator`."""
+    """Validator of the answer (`validator.validator`)."""
 
 
 @dataclass(slots=True)
