@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 
 import httpx
 import pytest
+from pydicom.uid import UID
 
 from dcm4py_leading.model.bounds import HTTP_THREADS
 from dcm4py_leading.web.app import create_app
-from tests.fixtures.datasets import make_study
+from tests.fixtures.datasets import make_study, read_sample
 from tests.fixtures.http import served
 from tests.fixtures.scu import store
 from tests.fixtures.service import Seed
 
 STUDY = "1.2.826.0.1.3680043.8.498.78"
+LARGE = "1.2.826.0.1.3680043.8.498.79"
+"""A study of 32 MiB, more than the system keeps for a client."""
 RS = "/dcm4chee-arc/aets/DCM4CHEE/rs"
 OBJECTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 CLIENTS = 200
@@ -32,7 +34,12 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seed]:
         files = make_study(
             tmp_path_factory.mktemp("study"), patient_id="P1", patient_name="A^B", study_uid=STUDY, instances=60
         )
-        assert store(seed.archive_port, files) == [0x0000] * len(files)
+        large = read_sample("CT_small.dcm")
+        large.StudyInstanceUID = LARGE
+        large.SOPInstanceUID = large.file_meta.MediaStorageSOPInstanceUID = UID(f"{LARGE}.1")
+        large.Rows = large.Columns = 4096
+        large.PixelData = bytes(2 * large.Rows * large.Columns)
+        assert store(seed.archive_port, [*files, large]) == [0x0000] * 61
         yield seed
 
 
@@ -45,10 +52,7 @@ def http(seed: Seed) -> Iterator[httpx.Client]:
 @asynccontextmanager
 async def begun(http: httpx.Client, path: str) -> AsyncIterator[asyncio.StreamReader]:
     """The connection, on which nothing is read yet."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect((http.base_url.host, http.base_url.port or 0))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+    reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port, limit=1024)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {OBJECTS}\r\nConnection: close\r\n\r\n".encode())
     try:
         yield reader
@@ -85,7 +89,7 @@ def test_clients_that_read_nothing_hold_no_thread(http: httpx.Client, seed: Seed
     async def meanwhile() -> tuple[bytes, int, bool]:
         async with AsyncExitStack() as slow:
             for _ in range(3 * HTTP_THREADS):
-                reader = await slow.enter_async_context(begun(http, f"{RS}/studies/{STUDY}"))
+                reader = await slow.enter_async_context(begun(http, f"{RS}/studies/{LARGE}"))
                 await reader.readexactly(100)
             answer = await answered(http, f"{RS}/studies/{STUDY}")
             assert ended() == before + 1
