@@ -29,6 +29,7 @@ from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.pictures import Picturing, picture_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.dicomweb.store import Storing, store_routes
+from dcm4py_leading.web.dicomweb.uri import uri_route
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
@@ -68,6 +69,9 @@ from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explai
 from dcm4py_leading.web.rest.own.jobs import job_operations
 from dcm4py_leading.web.rest.own.leading import LeadingService, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
+from dcm4py_leading.web.viewer.build import ViewerBuild
+from dcm4py_leading.web.viewer.links import offer
+from dcm4py_leading.web.viewer.routes import viewer_routes
 
 
 class Control(
@@ -115,10 +119,11 @@ def create_app(
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
     cors_origins: Collection[str] = (),
+    viewer: ViewerBuild | None = None,
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
-    The other arguments are those of `guarded_app`.
+    ``viewer`` is served at ``/viewer``. The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
     validators = Validators()
@@ -128,6 +133,7 @@ def create_app(
         *object_routes(control, _streams("objects by DICOMweb"), public_url, validators),
         *value_routes(control, _streams("frames by DICOMweb"), public_url, validators),
         *picture_routes(control, _streams("pictures by DICOMweb"), public_url, validators),
+        uri_route(control, _streams("objects by WADO-URI"), public_url, validators),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
@@ -140,6 +146,7 @@ def create_app(
             Route("/", _first_page),
             *([] if configured is None else _configuration_routes(configured, services, own)),
             *([] if configured is None else _page_routes(control, configured)),
+            *([] if viewer is None else viewer_routes(viewer, control, _room("the viewer"))),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -148,6 +155,8 @@ def create_app(
         cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
+    if viewer is not None:
+        offer(app)
     return app
 
 
