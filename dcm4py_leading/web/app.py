@@ -16,12 +16,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
-from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS, STORES_AT_ONCE
+from dcm4py_leading.model.bounds import (
+    HTTP_THREADS,
+    HTTP_WAITING_REQUESTS,
+    STORES_AT_ONCE,
+    WEB_STREAMS,
+    WEB_WAITING_REQUESTS,
+)
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.pictures import Picturing, picture_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.dicomweb.store import Storing, store_routes
+from dcm4py_leading.web.dicomweb.uri import uri_route
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
@@ -61,6 +69,9 @@ from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explai
 from dcm4py_leading.web.rest.own.jobs import job_operations
 from dcm4py_leading.web.rest.own.leading import LeadingService, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
+from dcm4py_leading.web.viewer.build import ViewerBuild
+from dcm4py_leading.web.viewer.links import offer
+from dcm4py_leading.web.viewer.routes import viewer_routes
 
 
 class Control(
@@ -108,18 +119,21 @@ def create_app(
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
     cors_origins: Collection[str] = (),
+    viewer: ViewerBuild | None = None,
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
-    The other arguments are those of `guarded_app`.
+    ``viewer`` is served at ``/viewer``. The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
+    validators = Validators()
     own = [
         *_own_routes(control, explaining),
-        *search_routes(control, _room("searches by DICOMweb"), public_url),
-        *object_routes(control, _room("objects by DICOMweb"), public_url),
-        *value_routes(control, _room("frames by DICOMweb"), public_url),
-        *picture_routes(control, _room("pictures by DICOMweb"), public_url),
+        *search_routes(control, _streams("searches by DICOMweb"), public_url),
+        *object_routes(control, _streams("objects by DICOMweb"), public_url, validators),
+        *value_routes(control, _streams("frames by DICOMweb"), public_url, validators),
+        *picture_routes(control, _streams("pictures by DICOMweb"), public_url, validators),
+        uri_route(control, _streams("objects by WADO-URI"), public_url, validators),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
@@ -132,6 +146,7 @@ def create_app(
             Route("/", _first_page),
             *([] if configured is None else _configuration_routes(configured, services, own)),
             *([] if configured is None else _page_routes(control, configured)),
+            *([] if viewer is None else viewer_routes(viewer, control, _room("the viewer"))),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -140,6 +155,8 @@ def create_app(
         cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
+    if viewer is not None:
+        offer(app)
     return app
 
 
@@ -232,6 +249,10 @@ def _own_routes(control: Control, explaining: Room) -> list[BaseRoute]:
         explain_alias(control, explaining),
         *running_routes(control, looking=_room("configuration"), reading=_room("configuration/pending")),
     ]
+
+
+def _streams(what: str) -> Room:
+    return Room(what, threads=HTTP_THREADS, waiting=WEB_WAITING_REQUESTS, streams=WEB_STREAMS)
 
 
 def _room(what: str, threads: int = HTTP_THREADS) -> Room:
