@@ -55,7 +55,7 @@ _FETCHES_AT_ONCE = 4
 
 
 class _Unusable(Exception):
-    """What the issuer published, or that it did not; the message says why."""
+    """Issuer without keys that can be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
