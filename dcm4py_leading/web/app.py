@@ -22,6 +22,7 @@ from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.pictures import Picturing, picture_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.dicomweb.store import Storing, store_routes
+from dcm4py_leading.web.dicomweb.uri import uri_route
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
@@ -124,6 +125,7 @@ def create_app(
         *object_routes(control, _room("objects by DICOMweb"), public_url),
         *value_routes(control, _room("frames by DICOMweb"), public_url),
         *picture_routes(control, _room("pictures by DICOMweb"), public_url),
+        uri_route(control, _room("objects by WADO-URI"), public_url),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]

@@ -71,6 +71,9 @@ class WantedObjects:
     transfer_syntaxes: tuple[str, ...]
     """Those that the client takes: UIDs, AS_STORED, DEFAULT."""
     boundary: str
+    """Empty for one object that is no part of anything."""
+    is_middle: bool = False
+    """True if of a study or series one object is meant that stands for it."""
 
     def to_json(self) -> Any:
         """As it passes between processes."""
@@ -83,6 +86,7 @@ class WantedObjects:
             named=Named.from_json(value["named"]),
             transfer_syntaxes=tuple(value["transfer_syntaxes"]),
             boundary=value["boundary"],
+            is_middle=value["is_middle"],
         )
 
 
@@ -332,12 +336,14 @@ def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> It
     """The multipart body (RFC 2046 5.1)."""
     for prepared in objects:
         yield from _part(prepared, boundary, ae_title)
-    yield (end_of(boundary),)
+    if boundary:
+        yield (end_of(boundary),)
 
 
 def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[Chunk]:
     syntax = prepared.transfer_syntax_uid
-    head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") + encode_header(
+    head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") if boundary else b""
+    head += encode_header(
         sop_class_uid=prepared.sop_class_uid,
         sop_instance_uid=prepared.sop_instance_uid,
         transfer_syntax_uid=syntax,
