@@ -27,6 +27,8 @@ def test_objects_of_any_worker_and_its_failures(seed: Seed, serve: Serve, tmp_pa
         assert len(parts_of(served.http.get(PATH))) == 3
     assert served.http.get(f"{PATH}.1").status_code == 404
     assert served.metric('dcm4py_requests_total{ae="DCM4CHEE",service="WADO-RS",status="0x0000"}') == 5
+    for _ in range(4):  # each worker has decoders of its own
+        assert served.http.get(f"{PATH}/thumbnail", timeout=60).content.startswith(b"\xff\xd8")
     *_, last = parts_of(served.http.get(PATH))
     (file,) = [path for path in seed.objects if last.data_set in path.read_bytes()]
     file.unlink()
