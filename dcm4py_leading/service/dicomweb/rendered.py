@@ -103,6 +103,7 @@ def retrieve_rendered(
         found.close()
         found.finish(0x0000)
         return found.head, nothing()
+    found.validate(wanted.accepted, wanted.rendering, wanted.frames, wanted.is_thumbnail)
     chunks = answered(found, first, lambda stored: accepted_for(stored, (AS_STORED,)), body)
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks

@@ -17,6 +17,7 @@ from dcm4py_leading.service.dicomweb.objects import AS_STORED, DEFAULT, Named, W
 from dcm4py_leading.service.dicomweb.rendered import DOCUMENT_TYPES, PICTURES, WantedPictures
 from dcm4py_leading.service.picture.job import JPEG, Rendering, Viewport
 from dcm4py_leading.web.dicomweb.asked import required_uid, web_request
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.objects import DICOM, Retrieving, answer, refusing
 from dcm4py_leading.web.dicomweb.picture_parameters import (
     WrongPicture,
@@ -48,7 +49,7 @@ class UriService(Retrieving, Picturing, Protocol):
     """The service as the route may use it."""
 
 
-def uri_route(service: UriService, room: Room, public_url: PublicUrl | None) -> Route:
+def uri_route(service: UriService, room: Room, public_url: PublicUrl | None, validators: Validators) -> Route:
     """The route; ``public_url`` as in `search.search_routes`."""
 
     def wado(request: Request) -> Response:
@@ -72,10 +73,10 @@ def uri_route(service: UriService, room: Room, public_url: PublicUrl | None) -> 
         if types[0] != DICOM:
             found = service.rendered(wanted)
             if DICOM not in types or not found.head.left_out or not found.head.is_empty:
-                return answer(request, found, media_type=found.head.media_type, what="objects")
+                return answer(request, found, validators, media_type=found.head.media_type, what="objects")
             found.close()
         objects = WantedObjects(named=wanted.named, transfer_syntaxes=(syntax,), boundary="", is_middle=True)
-        return answer(request, service.objects(objects), media_type=DICOM)
+        return answer(request, service.objects(objects), validators, media_type=DICOM)
 
     return Route(_PATH, needs(Role.VIEWER, room.serves(refusing(wado))), methods=["GET"], name="wado")
 
