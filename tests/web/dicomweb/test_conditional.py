@@ -171,9 +171,8 @@ def test_what_else_decides_is_in_the_validator(http: httpx.Client, seed: Seed, t
 
 
 def test_rule_that_names_another_study_leaves_no_validator(http: httpx.Client, seed: Seed) -> None:
-    other = OBJECT_RULE.replace("Leading", "Another")
-    other = other.replace("dcmLeadingCFindSCP: QRSCP", "dcmMergeAttribute: StudyInstanceUID=1.2.3")
-    seed.change(other)
+    other = OBJECT_RULE.replace("dcmLeadingCFindSCP: QRSCP", "dcmMergeAttribute: StudyInstanceUID=1.2.3")
+    seed.change(other.replace("Leading", "Another"))
     seed.service.reload()
     answer = http.get(PATH, headers=ANY)
     assert answer.status_code == 200
