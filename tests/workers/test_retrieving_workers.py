@@ -37,6 +37,8 @@ def test_objects_of_any_worker_and_its_failures(seed: Seed, serve: Serve, tmp_pa
         path = f"{PATH}/series/{row['0020000E']['Value'][0]}/instances/{row['00080018']['Value'][0]}"
         frames += parts_of(served.http.get(f"{path}/frames/1"))
     assert frames[0] == frames[1]
+    for _ in range(4):  # each worker has decoders of its own
+        assert served.http.get(f"{PATH}/thumbnail", timeout=60).content.startswith(b"\xff\xd8")
     *_, last = parts_of(served.http.get(PATH))
     (file,) = [path for path in seed.objects if last.data_set in path.read_bytes()]
     file.unlink()

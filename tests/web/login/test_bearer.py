@@ -94,12 +94,13 @@ def test_each_kind_of_key_lets_in(site: Site) -> None:
 
 
 def test_roles_are_those_of_the_realm_and_of_the_clients(site: Site) -> None:
-    for claims, roles in [
+    cases: list[tuple[dict[str, Any], list[str]]] = [
         ({"realm_access": {"roles": ["root"]}}, ["administrator"]),
         ({"resource_access": {"a.b": {"roles": ["admin"]}}}, ["administrator", "viewer"]),
         ({"resource_access": {"other": {"roles": ["admin"]}}}, ["viewer"]),
         ({"realm_access": {"roles": "admin"}, "resource_access": {"viewer": {"roles": [["x"], "user"]}}}, ["viewer"]),
-    ]:
+    ]
+    for claims, roles in cases:
         assert site.get(site.issuer.token(**claims)).json()["roles"] == roles
 
 
