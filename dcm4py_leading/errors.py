@@ -44,6 +44,7 @@ Named by who is at fault and who can act::
        +- IndexUnavailable       0xA700
        +- StorageUnavailable     0xA700
        +- ArchiveUnavailable     0xC000, another archive that is asked gave no answer, or a failure
+       |  +- NoRelationalQueries  0xA900, it answers none of those that the client asks
        +- DestinationUnavailable 0xA702
        +- SubOperationFailed     this object cannot be sent; the retrieve goes on
 
@@ -397,6 +398,10 @@ class ArchiveUnavailable(DependencyError):
     """
 
     status = 0xC000
+
+
+class NoRelationalQueries(ArchiveUnavailable):
+    """It grants no relational queries, and the keys are those of no hierarchical one."""
 
 
 class DestinationUnavailable(DependencyError):

@@ -15,7 +15,8 @@ from dcm4py_leading.config.ldif.text import to_ldif
 from dcm4py_leading.config.writing.state import etag
 from dcm4py_leading.editing import editor_of
 from dcm4py_leading.errors import ReadOnlyDirectory, Severity, WriteConflict, WriteRefused
-from tests.fixtures.directories import SERVERS
+from tests.fixtures.directories import SERVERS, SHORT
+from tests.fixtures.quickstart import short_quickstart
 from tests.fixtures.slapd import OUR_LDIF, OUR_SCHEMA
 from tests.fixtures.trees import DEVICE, DEVICES, TREE
 
@@ -62,13 +63,13 @@ def editor(request, tmp_path):
     """An editor of the quickstart, which is left as it was."""
     if request.param == "ldif":
         path = tmp_path / "quickstart.ldif"
-        path.write_bytes((OUR_LDIF / "quickstart.ldif").read_bytes())
+        path.write_text(short_quickstart(), "utf-8")
         site = Site(
             source=LdifSource([path]), device_name=NAME, properties={}, data_dir=tmp_path, is_ldif_writable=True
         )
         yield editor_of(site)
         return
-    server = request.getfixturevalue("directory_of")(request.param, "ours")
+    server = request.getfixturevalue("directory_of")(request.param, SHORT)
     found = editor_of(ldap_site(server, tmp_path))
     before = found.entries(NAME)
     yield found

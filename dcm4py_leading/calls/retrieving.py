@@ -11,6 +11,8 @@ from dcm4py_leading.service.dicomweb.chunks import Chunks
 from dcm4py_leading.service.dicomweb.frames import WantedValues, retrieve_values
 from dcm4py_leading.service.dicomweb.metadata import retrieve_metadata
 from dcm4py_leading.service.dicomweb.objects import Named, ObjectsHead, WantedObjects, retrieve_objects
+from dcm4py_leading.service.dicomweb.rendered import WantedPictures, retrieve_rendered
+from dcm4py_leading.service.dicomweb.thumbnails import retrieve_thumbnail
 
 
 def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
@@ -23,6 +25,10 @@ def _metadata(here: Here, named: Named, is_gone: IsGone) -> tuple[ObjectsHead, C
 
 def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
     return retrieve_values(here.runtime, wanted, is_gone)
+
+
+def _rendered(here: Here, wanted: WantedPictures, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
+    return (retrieve_thumbnail if wanted.is_thumbnail else retrieve_rendered)(here.runtime, wanted, is_gone)
 
 
 OBJECTS: StreamCall[WantedObjects, ObjectsHead] = StreamCall(
@@ -46,6 +52,13 @@ VALUES: StreamCall[WantedValues, ObjectsHead] = StreamCall(
     head=OBJECTS.head,
 )
 
+RENDERED: StreamCall[WantedPictures, ObjectsHead] = StreamCall(
+    name="rendered",
+    do=_rendered,
+    question=Form(to_json=WantedPictures.to_json, from_json=WantedPictures.from_json),
+    head=OBJECTS.head,
+)
+
 
 class Retrievals(Streaming):
     """Retrievals (see `web.dicomweb.objects.Retrieving`)."""
@@ -61,3 +74,7 @@ class Retrievals(Streaming):
     def values(self, wanted: WantedValues) -> Stream[ObjectsHead]:
         """Frames or another value of an instance as a multipart body."""
         return self.stream(VALUES, wanted)
+
+    def rendered(self, wanted: WantedPictures) -> Stream[ObjectsHead]:
+        """Objects as pictures, or as documents."""
+        return self.stream(RENDERED, wanted)

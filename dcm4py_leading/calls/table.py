@@ -12,7 +12,7 @@ from dcm4py_leading.calls.echoing import ECHO, Echoes
 from dcm4py_leading.calls.editing import AMEND, EDIT, EDIT_FIELDS, LED_AFTER, Edits
 from dcm4py_leading.calls.explaining import EXPLAIN, Explanations
 from dcm4py_leading.calls.picturing import PICTURE, Pictures
-from dcm4py_leading.calls.retrieving import METADATA, OBJECTS, VALUES, Retrievals
+from dcm4py_leading.calls.retrieving import METADATA, OBJECTS, RENDERED, VALUES, Retrievals
 from dcm4py_leading.calls.sending import CANCEL_SENDING, CHECK_EXPORT, EXPORT, REACHED, SEND, Exports
 from dcm4py_leading.calls.storing import STORE, Stores
 from dcm4py_leading.calls.stream import StreamCall
@@ -47,7 +47,7 @@ CALLS: Mapping[str, Call[Any, Any]] = {
 }
 
 STREAM_CALLS: Mapping[str, StreamCall[Any, Any]] = {
-    call.name: call for call in (METADATA, OBJECTS, SEARCH, STORE, VALUES)
+    call.name: call for call in (METADATA, OBJECTS, RENDERED, SEARCH, STORE, VALUES)
 }
 """Those with long answers."""
 

@@ -733,6 +733,11 @@ DECODED_BYTES: Final = 256 * 1024**2
 
 Beyond: the image is refused."""
 
+VIEWPORT_PIXELS: Final = 4096
+"""Width and height of a picture by DICOMweb that a client asks for.
+
+Beyond: 400."""
+
 DECODER_IDLE_SECONDS: Final = 60.0
 """Process that decodes and has nothing to do.
 

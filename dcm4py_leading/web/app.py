@@ -19,6 +19,7 @@ from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS, STORES_AT_ONCE
 from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
+from dcm4py_leading.web.dicomweb.pictures import Picturing, picture_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.dicomweb.store import Storing, store_routes
 from dcm4py_leading.web.gate.access import unguarded
@@ -72,6 +73,7 @@ class Control(
     ExportService,
     Searching,
     Retrieving,
+    Picturing,
     Storing,
     EditPagesService,
     SendService,
@@ -117,6 +119,7 @@ def create_app(
         *search_routes(control, _room("searches by DICOMweb"), public_url),
         *object_routes(control, _room("objects by DICOMweb"), public_url),
         *value_routes(control, _room("frames by DICOMweb"), public_url),
+        *picture_routes(control, _room("pictures by DICOMweb"), public_url),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]

@@ -18,6 +18,7 @@ from dcm4py_leading.errors import (
     DocumentInvalid,
     EditRefused,
     IdentifierMismatch,
+    NoRelationalQueries,
     Problem,
     Refusal,
     Severity,
@@ -44,6 +45,7 @@ _TOLD = {
         ClientGone,
         ConfigUnavailable,
         IdentifierMismatch,
+        NoRelationalQueries,
         TooManyMatches,
     )
 }

@@ -78,6 +78,7 @@ def test_it_is_watched_while_it_runs_and_read_when_it_is_complete(
     width, scheme = SCREENS[screen]
     settings = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
     page = open_window(locale="en-GB", bypass_csp=True, **settings).page
+    page.clock.install()
 
     def look(name: str) -> None:
         page.screenshot(path=screenshots() / f"{name}-{screen}.png", full_page=True)

@@ -34,6 +34,8 @@ _INKED = """canvas => {
   return [...colours];
 }"""
 """The opaque colours of a canvas."""
+RENEWED_MS = 5000
+"""After which the page asks again what the archives do; for the history, after twice of it."""
 _ACCENT = {"light": "10,88,166", "dark": "124,188,245"}
 
 
@@ -110,14 +112,17 @@ def row(page: Page) -> Locator:
 
 def test_an_archive_that_answers_fails_and_answers_again(scene: Scene, script: Script, open_window: OpenWindow) -> None:
     page = open_window(locale="en-GB").page
+    page.clock.install()
     page.goto(f"{scene.address}/ui/leading?hours=1")
     expect(row(page)).to_contain_text("not asked yet")
     expect(page.get_by_text("The first values come one minute after the start.")).to_be_visible()
 
     scene.retrieve(STUDIES[0])
+    page.clock.fast_forward(RENEWED_MS)
     expect(row(page).get_by_text("answers", exact=True)).to_be_visible()
     script.is_failing = True
     scene.retrieve(STUDIES[1])
+    page.clock.fast_forward(RENEWED_MS)
     expect(row(page)).to_contain_text("does not answer")
     expect(row(page)).to_contain_text("0xC001")
     expect(page.get_by_text("No answer from QRSCP.")).to_be_visible()
@@ -126,11 +131,13 @@ def test_an_archive_that_answers_fails_and_answers_again(scene: Scene, script: S
     script.is_failing = False
     scene.retrieve(STUDIES[1])
     scene.retrieve(STUDIES[1])
+    page.clock.fast_forward(RENEWED_MS)
     expect(row(page).get_by_text("answers", exact=True)).to_be_visible()
     expect(page.get_by_text("No answer from QRSCP.")).to_be_hidden()
     scene.sample()
 
-    # The history has come by itself, and with it the plots.
+    # The history comes by itself, and with it the plots.
+    page.clock.fast_forward(2 * RENEWED_MS)
     expect(page.locator("#history canvas")).to_have_count(4)
     wait_until_drawn(page, _ACCENT["light"])
     page.get_by_text("As a table").click()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset
+from requests import HTTPError
 
 from dcm4py_leading.web.app import create_app
 from tests.fixtures.datasets import make_study
@@ -93,3 +94,12 @@ def test_pages_are_read_to_their_end(fronted: DICOMwebClient) -> None:
     rows = fronted.search_for_studies(limit=2, get_remaining=True)
     assert sorted(told(rows)) == [(str(number), "New^Name") for number in range(3)]
     assert told(fronted.search_for_studies(limit=1, offset=1)) == told(rows)[1:2]
+
+
+def test_relational_search_that_the_pacs_does_not_answer_is_501(
+    seed: Seed, orthanc: Callable[..., Orthanc], running: ExitStack
+) -> None:
+    stand_in_front_of(seed, orthanc(ae_title="PACS").port)
+    web = client(seed, running)
+    with pytest.raises(HTTPError, match=r"501 .*/rs/series"):
+        web.search_for_series(search_filters={"PatientID": "OLD"})

@@ -13,6 +13,7 @@ from dcm4py_leading.config.ldif.fix import fix_ldif
 from dcm4py_leading.config.ldif.lint import lint
 from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.forecast import rule_problems
+from tests.fixtures.quickstart import short_quickstart
 from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
 
 pytestmark = pytest.mark.peers
@@ -67,7 +68,7 @@ def ours(text: str) -> set[str]:
 
 @pytest.fixture
 def quickstart(slapd_factory: SlapdFactory) -> Slapd:
-    return slapd_factory(content=[OUR_LDIF / "quickstart.ldif"])
+    return slapd_factory(content=[short_quickstart()])
 
 
 @pytest.mark.parametrize("seed", range(2))

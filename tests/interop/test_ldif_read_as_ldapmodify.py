@@ -15,7 +15,8 @@ from dcm4py_leading.config.ldif.records import parse_ldif
 from dcm4py_leading.config.ldif.source import LdifSource
 from dcm4py_leading.errors import ConfigError
 from dcm4py_leading.forecast import rule_problems
-from tests.fixtures.slapd import BASE_DN, OUR_LDIF, Slapd, SlapdFactory
+from tests.fixtures.quickstart import short_quickstart
+from tests.fixtures.slapd import BASE_DN, Slapd, SlapdFactory
 
 pytestmark = pytest.mark.peers
 
@@ -135,8 +136,10 @@ def embedded(quickstart: Path, change: Path) -> object | None:
 
 
 @pytest.fixture(scope="module")
-def quickstart() -> Path:
-    return OUR_LDIF / "quickstart.ldif"
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("quickstart") / "quickstart.ldif"
+    file.write_text(short_quickstart(), "utf-8")
+    return file
 
 
 @pytest.mark.parametrize("name", TEXTS)

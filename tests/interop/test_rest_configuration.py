@@ -18,7 +18,7 @@ from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.writing.editor import Editor
 from dcm4py_leading.editing import editor_of
 from tests.fixtures.configured import ARC, DEVICE_URL, OWN, QUICKSTART, configured, site_of
-from tests.fixtures.directories import DirectoryOf
+from tests.fixtures.directories import SHORT_STOCK, DirectoryOf
 from tests.fixtures.directory import BASE_DN, DirectoryServer
 from tests.fixtures.every_attribute import NAME, every_attribute
 from tests.fixtures.slapd import OUR_LDIF, Slapd, SlapdFactory
@@ -48,6 +48,17 @@ def modifications(directory: DirectoryServer) -> int:
 @pytest.fixture(params=["slapd", "389"])
 def stock(request: pytest.FixtureRequest, directory_of: DirectoryOf) -> DirectoryServer:
     return directory_of(request.param, "stock")
+
+
+@pytest.fixture(params=["slapd", "389"])
+def short(request: pytest.FixtureRequest, directory_of: DirectoryOf) -> DirectoryServer:
+    return directory_of(request.param, SHORT_STOCK)
+
+
+@pytest.fixture
+def short_rest(short: DirectoryServer, tmp_path: Path) -> Iterator[httpx.Client]:
+    with configured(editor_for(short, tmp_path)) as client:
+        yield client
 
 
 @pytest.fixture
@@ -86,30 +97,30 @@ EDITS: list[tuple[Callable[[Any], Any], str, object]] = [
 
 
 def test_each_edit_is_one_modification_of_one_attribute(
-    stock: DirectoryServer, rest: httpx.Client, tmp_path: Path
+    short: DirectoryServer, short_rest: httpx.Client, tmp_path: Path
 ) -> None:
-    editor = editor_for(stock, tmp_path)
-    first = rest.get(DEVICE_URL).json()
+    editor = editor_for(short, tmp_path)
+    first = short_rest.get(DEVICE_URL).json()
     told = copy.deepcopy(first)
     begun = entries = editor.entries(OWN)
     try:
         for where, name, value in EDITS:
-            count = modifications(stock)
+            count = modifications(short)
             where(told)[name] = value
-            assert rest.put(DEVICE_URL, json=told).status_code == 204
-            assert modifications(stock) == count + 1
+            assert short_rest.put(DEVICE_URL, json=told).status_code == 204
+            assert modifications(short) == count + 1
             before, entries = entries, editor.entries(OWN)
             assert [attribute for _, attribute in _differing(before, entries)] == [name.lower()]
-        assert rest.get(DEVICE_URL).json() == told
+        assert short_rest.get(DEVICE_URL).json() == told
     finally:
-        assert rest.put(DEVICE_URL, json=first).status_code == 204
+        assert short_rest.put(DEVICE_URL, json=first).status_code == 204
     assert _differing(begun, editor.entries(OWN)) == []
 
 
 def test_every_attribute_of_every_class_is_made_told_and_kept(
-    stock: DirectoryServer, rest: httpx.Client, tmp_path: Path
+    short: DirectoryServer, short_rest: httpx.Client, tmp_path: Path
 ) -> None:
-    editor = editor_for(stock, tmp_path)
+    editor = editor_for(short, tmp_path)
     wanted = every_attribute()
     url = f"{ARC}/devices/{quote(NAME)}"
     told: Any = document(wanted)
@@ -117,23 +128,23 @@ def test_every_attribute_of_every_class_is_made_told_and_kept(
     archive_ae = told["dicomNetworkAE"][0]["dcmNetworkAE"]["dcmArchiveNetworkAE"]
     for holder in (told["dcmDevice"]["dcmArchiveDevice"], archive_ae):
         holder["dcmArchiveAttributeCoercion"][0].pop("dcmRetrieveAsReceived")
-    made = rest.post(url, json=told)
+    made = short_rest.post(url, json=told)
     try:
         assert made.status_code == 204, made.text
         # Senseless beside the others.
         assert {attribute for _, attribute in _differing(wanted, _without_top(editor.entries(NAME)))} == {
             "dcmretrieveasreceived"
         }
-        count = modifications(stock)
-        assert rest.put(url, json=rest.get(url).json()).status_code == 204
-        assert modifications(stock) == count
+        count = modifications(short)
+        assert short_rest.put(url, json=short_rest.get(url).json()).status_code == 204
+        assert modifications(short) == count
     finally:
-        rest.delete(url)
+        short_rest.delete(url)
     assert editor.entries(NAME) == ()
 
 
 def test_certificates_vendor_data_and_foreign_entries_survive(
-    stock: DirectoryServer, rest: httpx.Client, tmp_path: Path, authority: Authority
+    short: DirectoryServer, short_rest: httpx.Client, tmp_path: Path, authority: Authority
 ) -> None:
     octets = base64.b64encode(bytes(range(256))).decode()
     certificate = "".join(authority.ca_file.read_text().split("\n")[1:-2])
@@ -146,37 +157,37 @@ def test_certificates_vendor_data_and_foreign_entries_survive(
         f"dn: {DEVICE}\nchangetype: modify\ndelete: dicomVendorData\n-\ndelete: userCertificate;binary\n-\n"
         "delete: objectClass\nobjectClass: strongAuthenticationUser\n-\n"
     )
-    first = rest.get(DEVICE_URL).json()
-    assert stock.ldapmodify(added).returncode == 0
+    first = short_rest.get(DEVICE_URL).json()
+    assert short.ldapmodify(added).returncode == 0
     try:
-        editor = editor_for(stock, tmp_path)
+        editor = editor_for(short, tmp_path)
         entries = editor.entries(OWN)
-        told = rest.get(DEVICE_URL).json()
+        told = short_rest.get(DEVICE_URL).json()
         assert told["dicomVendorData"] is True
         told["dicomStationName"] = "STATION"
-        assert rest.put(DEVICE_URL, json=told).status_code == 204
+        assert short_rest.put(DEVICE_URL, json=told).status_code == 204
         assert [attribute for _, attribute in _differing(entries, editor.entries(OWN))] == ["dicomstationname"]
     finally:
-        assert stock.ldapmodify(removed).returncode == 0
-        assert rest.put(DEVICE_URL, json=first).status_code == 204
+        assert short.ldapmodify(removed).returncode == 0
+        assert short_rest.put(DEVICE_URL, json=first).status_code == 204
 
 
 def test_edit_after_ldapmodify_shows_both_values_and_overwrites_nothing(
-    stock: DirectoryServer, rest: httpx.Client
+    short: DirectoryServer, short_rest: httpx.Client
 ) -> None:
     def modify(text: str) -> None:
         record = f"dn: {DEVICE}\nchangetype: modify\nreplace: dicomStationName\n{text}-\n"
-        assert stock.ldapmodify(record).returncode == 0
+        assert short.ldapmodify(record).returncode == 0
 
-    first = rest.get(DEVICE_URL)
+    first = short_rest.get(DEVICE_URL)
     modify("dicomStationName: THEIRS\n")
     try:
         told = {**first.json(), "dicomStationName": "MINE"}
-        answer = rest.put(DEVICE_URL, json=told, headers={"If-Match": first.headers["etag"]})
+        answer = short_rest.put(DEVICE_URL, json=told, headers={"If-Match": first.headers["etag"]})
         assert answer.status_code == 412
         (conflict,) = answer.json()["conflicts"]
         assert (conflict["attribute"].lower(), conflict["found"]) == ("dicomstationname", ["THEIRS"])
-        assert rest.get(DEVICE_URL).json()["dicomStationName"] == "THEIRS"
+        assert short_rest.get(DEVICE_URL).json()["dicomStationName"] == "THEIRS"
     finally:
         modify("")
 

@@ -18,6 +18,7 @@ from dcm4py_leading.errors import (
     DocumentInvalid,
     EditRefused,
     IndexUnavailable,
+    NoRelationalQueries,
     Problem,
     Refusal,
 )
@@ -95,6 +96,7 @@ def test_last_seen_state_of_the_directory_is_shown() -> None:
     [
         ConfigInvalid([Problem(dn="cn=x", attribute="dicomPort", value="1", reason="no")]),
         StudyNotStored("no such study"),
+        NoRelationalQueries("PACS grants none"),
     ],
 )
 def test_error_of_a_worker_is_raised_in_the_supervisor(err: Exception) -> None:

@@ -252,6 +252,6 @@ def spliced(data: bytes, stream: CodeStream, filler: bytes) -> bytes:
     pieces = []
     start = 0
     for end in stream.scan_ends:
-        pieces += [data[start:end], filler]
+        pieces += [data[start:end].rstrip(b"\xff"), filler]  # fill bytes would make a marker of the filler
         start = end
     return b"".join([*pieces, data[start : stream.end]])

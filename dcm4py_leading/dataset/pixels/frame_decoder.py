@@ -1,14 +1,14 @@
 """Decoder of one frame to native bytes: little endian, colours by pixel (PS3.5 8.1, 8.2).
 
 Needs the extra ``codecs``; whoever imports this is prepared for ImportError. What a code stream lacks is never made
-up: see `_decode_huffman` and `_decode_jpeg_ls`.
+up: see `_decode_jpeg`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import libjpeg.utils
+import imagecodecs
 import numpy
 import openjpeg.utils
 import rle.utils
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 
     Samples = NDArray[numpy.generic]
 
-_NO_HUFFMAN_CODE = b"\xff\0" * 32
-_OTHER_SAMPLES = b"\x2a\x55\x17\x6c" * 32
+_OTHER_SAMPLES = (b"\x55\x2a\x17\x6c" * 32, b"\xaa\x95\x68\x13" * 32)
+"""Samples that begin with different Huffman codes, however these are: 0 alone may be one, but then 10 is another."""
 _DECODER_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError)
 
 
 def decode_jpeg(data: bytes, stream: CodeStream, image: ImagePixel, *, to_rgb: bool) -> bytes:
     """A frame in JPEG or JPEG-LS; with ``to_rgb`` in RGB, if it is in colour. Raises SubOperationFailed."""
     _require_size(stream, image)
-    decoded = _decode_jpeg_ls(data, stream) if stream.is_jpeg_ls else _decode_huffman(data, stream)
-    samples = numpy.frombuffer(decoded, dtype="u1" if stream.precision <= 8 else "<u2")
+    samples = _decode_jpeg(data, stream)
     _require_count(samples, image)
     if to_rgb and image.samples_per_pixel == 3 and _is_ybr(stream, image):
         if stream.precision != 8 or image.bits_allocated != 8:
@@ -54,6 +53,18 @@ def decode_jpeg_2000(data: bytes, stream: CodeStream, image: ImagePixel) -> byte
     samples = numpy.frombuffer(decoded, dtype=f"<{'i' if stream.is_signed else 'u'}{size}")
     _require_count(samples, image)
     return _fitted(samples, image, stream.precision, sign_is_lost=stream.is_signed != image.is_signed)
+
+
+def decode_jpeg_xl(data: bytes, image: ImagePixel) -> bytes:
+    """A frame in JPEG XL; colours are RGB. Raises SubOperationFailed."""
+    try:
+        samples = numpy.asarray(imagecodecs.jpegxl_decode(data))
+    except _DECODER_ERRORS as err:
+        raise SubOperationFailed("the JPEG XL code stream cannot be decoded, or ends early") from err
+    shape = (image.rows, image.columns) + ((3,) if image.samples_per_pixel == 3 else ())
+    if samples.shape != shape or samples.dtype.itemsize * 8 > image.bits_allocated or samples.dtype.kind != "u":
+        raise SubOperationFailed("the JPEG XL code stream is of another image than Rows and Columns say")
+    return _fitted(samples.reshape(-1), image, samples.dtype.itemsize * 8, sign_is_lost=True)
 
 
 def decode_rle(data: bytes, image: ImagePixel) -> bytes:
@@ -91,27 +102,30 @@ def _decode_rle(data: bytes, image: ImagePixel) -> bytes | None:
     return bytes(decoded) if len(decoded) == image.frame_length else None
 
 
-def _decode_huffman(data: bytes, stream: CodeStream) -> bytes:
-    """The samples of a JPEG image.
+def _decode_jpeg(data: bytes, stream: CodeStream) -> Samples:
+    """The samples of a JPEG or JPEG-LS image. Raises SubOperationFailed where it has not all of them.
 
-    No Huffman code is all ones (ISO 10918-1 C.2), so behind a scan that lacks samples the decoder finds an error.
+    Where a scan lacks samples, the decoder of JPEG takes what is behind it for codes, or makes samples up, and says
+    nothing. So none may depend on what is behind the scans. That of JPEG-LS wants a marker exactly behind the last.
     """
-    return _decode(spliced(data, stream, _NO_HUFFMAN_CODE))
-
-
-def _decode_jpeg_ls(data: bytes, stream: CodeStream) -> bytes:
-    """The samples of a JPEG-LS image, in which everything is a code: none may depend on what is behind the scans."""
-    decoded = _decode(data)
-    if decoded != _decode(spliced(data, stream, _OTHER_SAMPLES)):
-        raise SubOperationFailed("the JPEG-LS code stream ends early")
+    decoded = _decode(data[: stream.end], stream)
+    for other in () if stream.is_jpeg_ls else _OTHER_SAMPLES:
+        if not numpy.array_equal(decoded, _decode(spliced(data, stream, other), stream)):
+            raise SubOperationFailed("the JPEG code stream ends early")
     return decoded
 
 
-def _decode(data: bytes) -> bytes:
+def _decode(data: bytes, stream: CodeStream) -> Samples:
+    """The samples, colours by pixel and as they are coded."""
     try:
-        return bytes(libjpeg.utils.decode_pixel_data(data, version=2))
+        if stream.is_jpeg_ls:
+            decoded = imagecodecs.jpegls_decode(data)
+        else:
+            colours = "YCBCR" if stream.components == 3 else None  # of both sides, so that they stay as they are
+            decoded = imagecodecs.jpeg8_decode(data, colorspace=colours, outcolorspace=colours)
     except _DECODER_ERRORS as err:
         raise SubOperationFailed("the JPEG code stream cannot be decoded, or ends early") from err
+    return numpy.asarray(decoded).reshape(-1)
 
 
 def _require_size(stream: CodeStream, image: ImagePixel) -> None:

@@ -42,8 +42,11 @@ _DCT = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
 """JPEG with loss: for colours mostly in YCbCr, where RGB is what comes of it (PS3.5 8.2.1)."""
 _JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 81))
 _JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
+_JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))
 _RLE = "1.2.840.10008.1.2.5"
 _ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+_DECODERS = ("numpy", "imagecodecs", "openjpeg", "rle")
+"""Packages of the extra ``codecs`` that decode."""
 _NATIVE = frozenset(f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2", ".1.99"))
 
 _LONGEST = 0xFFFFFFFE
@@ -51,7 +54,7 @@ _LONGEST = 0xFFFFFFFE
 _ITEM = b"\xfe\xff\x00\xe0"
 _ENCAPSULATED = re.compile(rb"\xe0\x7f\x10\x00(?:O[BW]\0\0)?\xff\xff\xff\xff")
 """Pixel Data of undefined length, in Implicit or Explicit VR."""
-_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
+_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "XYB"})
 
 _Decode = Callable[[bytes, CodeStream, ImagePixel], bytes]
 
@@ -79,7 +82,7 @@ def decompressed(elements: Elements, transfer_syntax_uid: str) -> Elements:
 
 def is_decodable(transfer_syntax_uid: str) -> bool:
     """True if there is a decoder here for encapsulated pixel data in this transfer syntax."""
-    return transfer_syntax_uid in _CODECS and find_spec("libjpeg") is not None
+    return transfer_syntax_uid in _CODECS and all(find_spec(name) is not None for name in _DECODERS)
 
 
 # -- the pixel data of one data set or item -------------------------------------------------------------------------
@@ -277,7 +280,7 @@ def _native_photometric_interpretation(transfer_syntax_uid: str, image: ImagePix
         raise SubOperationFailed(
             f"pixel data with Photometric Interpretation {foreign(before)!r} cannot be decompressed"
         )
-    if transformed or transfer_syntax_uid in _DCT:
+    if transformed or transfer_syntax_uid in _DCT or transfer_syntax_uid in _JPEG_XL:
         return "RGB"
     # What decoders give has all samples.
     return "YBR_FULL" if before == "YBR_FULL_422" else before
@@ -299,6 +302,14 @@ def _jpeg_2000(_: ImagePixel) -> tuple[Family, _Decode]:
     from dcm4py_leading.dataset.pixels.frame_decoder import decode_jpeg_2000
 
     return _JPEG_2000_FAMILY, decode_jpeg_2000
+
+
+def _jpeg_xl(image: ImagePixel) -> tuple[Family, _Decode]:
+    from dcm4py_leading.dataset.pixels.frame_decoder import decode_jpeg_xl
+
+    begins = re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")
+    family = Family(lambda fragment: begins.match(fragment) is not None, lambda data, _: _stream_of(data, image), None)
+    return family, lambda data, _, image: decode_jpeg_xl(data, image)
 
 
 def _rle(image: ImagePixel) -> tuple[Family, _Decode]:
@@ -350,6 +361,7 @@ _CODECS: dict[str, Callable[[ImagePixel], tuple[Family, _Decode]]] = {
     **dict.fromkeys(_DCT, _dct),
     **dict.fromkeys(_JPEG, _jpeg),
     **dict.fromkeys(_JPEG_2000, _jpeg_2000),
+    **dict.fromkeys(_JPEG_XL, _jpeg_xl),
     _RLE: _rle,
     _ENCAPSULATED_UNCOMPRESSED: _uncompressed,
 }

@@ -33,7 +33,7 @@ from dcm4py_leading.dicom.scu.resolve import Resolve, resolved
 from dcm4py_leading.dicom.status import NOT_OF_SOP_CLASS
 from dcm4py_leading.dicom.upper.dimse_message import PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed
-from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject
+from dcm4py_leading.errors import ArchiveUnavailable, InvalidObject, NoRelationalQueries
 from dcm4py_leading.leading.contacts import Contacts
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.model.bounds import UNREADABLE_ANSWERS
@@ -47,10 +47,6 @@ from dcm4py_leading.service.query_archive import EMPTY_VALUE, ArchiveQuery
 LOG = logging.getLogger(__name__)
 
 _RETRIEVE_AE_TITLE = 0x00080054
-
-
-class NoRelationalQueries(ArchiveUnavailable):
-    """An archive grants no relational queries, and the keys are no hierarchical one."""
 
 
 class UpstreamFind:

@@ -96,7 +96,9 @@ class ObjectsHead:
     why: str = ""
     """Reason why the first of them cannot."""
     media_type: str = ""
-    """That of frames or another value."""
+    """That of frames, another value or pictures."""
+    is_multipart: bool = False
+    """Of pictures, True if each of them is a part."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,14 @@ class Found:
     transcoded: int = 0
     strangers: int = 0
     """Objects that another archive has sent although another instance is asked for."""
+
+    def only(self, is_wanted: Callable[[RetrievedObject], bool]) -> Iterator[RetrievedObject]:
+        """The objects that are wanted, of those that another archive sends."""
+        for obj in self.retrieval.objects:
+            if is_wanted(obj):
+                yield obj
+            else:
+                self.strangers += 1
 
     def of_instance(self, sop_instance_uid: str) -> Iterator[RetrievedObject]:
         """The objects without strangers; a failure that has no name stays."""

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 
+from dcm4py_leading.errors import SubOperationFailed
 from dcm4py_leading.service.picture.job import (
     GIF,
     JPEG,
@@ -108,9 +109,12 @@ def _grey(values: Any, ds: Dataset, window: Window | None, is_image: Any) -> Any
     if window is not None:
         return _windowed(values.astype(np.float32), window)
     if ds.get("VOILUTSequence"):
-        (descriptor,) = (ds.VOILUTSequence[0].LUTDescriptor,)
-        deepest = (1 << int(descriptor[2])) - 1
-        return _to_white(apply_voi(values, ds).astype(np.float32) / deepest)
+        table = ds.VOILUTSequence[0]
+        entries, _, depth = table.LUTDescriptor
+        if isinstance(table.LUTData, bytes) and len(table.LUTData) == (entries or 1 << 16):
+            # Entries of 8 bits, two in a word; pydicom takes each for a word.
+            table.LUTData = np.frombuffer(table.LUTData, "u1").astype("<u2").tobytes()
+        return _to_white(apply_voi(values, ds).astype(np.float32) / ((1 << int(depth)) - 1))
     return _stretched(np.nan_to_num(values.astype(np.float32)), is_image)
 
 
@@ -143,6 +147,8 @@ def _stretched(values: Any, is_image: Any) -> Any:
 def _shown(image: Image.Image, viewport: Viewport) -> Image.Image:
     if viewport.region is not None:
         left, top, width, height = viewport.region
+        if left >= image.width or top >= image.height:
+            raise SubOperationFailed(f"the region is outside of the image of {image.width} x {image.height} pixels")
         box = (left, top, min(left + abs(width), image.width), min(top + abs(height), image.height))
         image = image.crop(box)
         image = ImageOps.mirror(image) if width < 0 else image

@@ -64,13 +64,13 @@ def picture(runtime: Runtime, ae_title: str, study_instance_uid: str) -> Picture
 def middle_image(stored: Sequence[IndexedInstance]) -> IndexedInstance | None:
     """The middle image of the first series with images, in order of storage."""
     for _, of_series in groupby(stored, key=lambda one: one.series_instance_uid):
-        images = [one for one in of_series if _is_image(one.sop_class_uid)]
+        images = [one for one in of_series if is_image(one.sop_class_uid)]
         if images:
             return images[len(images) // 2]
     return None
 
 
-def _is_image(sop_class_uid: str) -> bool:
+def is_image(sop_class_uid: str) -> bool:
     """True if the SOP class is an image by its name in PS3.6 Annex A, or is private."""
     name = UID(sop_class_uid).name
     return "Image Storage" in name or name in (sop_class_uid, "RT Dose Storage")

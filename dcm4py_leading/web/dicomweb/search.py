@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dcm4py_leading.errors import IdentifierMismatch, StatusError, TooManyMatches
+from dcm4py_leading.errors import IdentifierMismatch, NoRelationalQueries, StatusError, TooManyMatches
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.dicomweb.search import Search, SearchHead
 from dcm4py_leading.service.monitor.echo import UnknownAE
@@ -43,7 +43,8 @@ class Searching(Protocol):
     def search(self, wanted: Search) -> FoundRows:
         """Search for patients, studies, series or instances.
 
-        Raises UnknownAE, IdentifierMismatch, TooManyMatches, and StatusError where no answer can be given now.
+        Raises UnknownAE, IdentifierMismatch, TooManyMatches, NoRelationalQueries, and StatusError where there is no
+        answer now.
         """
         ...
 
@@ -91,6 +92,8 @@ def _handler(service: Searching, resource: _Resource, public_url: PublicUrl | No
             return error(HTTPStatus.BAD_REQUEST, str(err))
         except TooManyMatches as err:
             return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{err}: the search has to be narrower")
+        except NoRelationalQueries as err:
+            return error(HTTPStatus.NOT_IMPLEMENTED, str(err))
         except StatusError as err:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
         return _answer(request, found, is_fuzzy=is_fuzzy, is_count=is_count)

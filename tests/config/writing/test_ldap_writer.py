@@ -21,7 +21,7 @@ from dcm4py_leading.errors import (
     WriteInterrupted,
     WriteRefused,
 )
-from tests.fixtures.directories import SERVERS
+from tests.fixtures.directories import SERVERS, SHORT
 from tests.fixtures.directory import BASE_DN
 from tests.fixtures.slapd import OUR_SCHEMA, Slapd
 from tests.fixtures.trees import AE, DEVICE, TREE
@@ -76,7 +76,7 @@ def write(server, changes, **options):
 @pytest.fixture(params=SERVERS)
 def server(request, directory_of):
     """A server with our tree and a rule, which is left as it was."""
-    found = directory_of(request.param, "ours")
+    found = directory_of(request.param, SHORT)
     before = entries(found)
     found.load(RULE_LDIF)
     yield found

@@ -617,8 +617,8 @@ def test_an_object_without_pixel_data_has_nothing_to_decompress(syntax: str) -> 
 def test_a_missing_codec_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ds = three_frames(JPEG, tmp_path)
     monkeypatch.delitem(sys.modules, "dcm4py_leading.dataset.pixels.frame_decoder", raising=False)
-    monkeypatch.setitem(sys.modules, "libjpeg.utils", None)
-    with pytest.raises(SubOperationFailed, match=r"extra 'codecs' has to be installed \(libjpeg"):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(SubOperationFailed, match=r"extra 'codecs' has to be installed \(imagecodecs"):
         decompress(ds, JPEG)
 
 

@@ -12,6 +12,7 @@ from dcm4py_leading.web.http.answers import PAGES
 from dcm4py_leading.web.rest.operations import JsonSchema
 
 _RS = "/dcm4chee-arc/aets/{aet}/rs"
+_INSTANCE = _RS + "/studies/{study}/series/{series}/instances/{instance}"
 SUMMARIES = {
     _RS + "/instances": "QIDO-RS: instances; see docs/dicomweb.md.",
     _RS + "/instances/count": "Number of matches of such a search.",
@@ -31,12 +32,20 @@ SUMMARIES = {
     _RS + "/studies/{study}/series/{series}": "WADO-RS: the objects of a series; see docs/dicomweb.md.",
     _RS + "/studies/{study}/series/{series}/instances": "QIDO-RS: the instances of a series; see docs/dicomweb.md.",
     _RS + "/studies/{study}/series/{series}/instances/count": "Number of matches of such a search.",
-    _RS + "/studies/{study}/series/{series}/instances/{instance}": "WADO-RS: one object; see docs/dicomweb.md.",
-    _RS + "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}": "WADO-RS: one large value.",
-    _RS + "/studies/{study}/series/{series}/instances/{instance}/frames/{list}": "WADO-RS: frames of an image.",
-    _RS + "/studies/{study}/series/{series}/instances/{instance}/metadata": "WADO-RS: its attributes.",
+    _INSTANCE: "WADO-RS: one object; see docs/dicomweb.md.",
+    _INSTANCE + "/bulkdata/{path}": "WADO-RS: one large value.",
+    _INSTANCE + "/frames/{list}": "WADO-RS: frames of an image.",
+    _INSTANCE + "/frames/{list}/rendered": "WADO-RS: frames as pictures.",
+    _INSTANCE + "/frames/{list}/thumbnail": "WADO-RS: a frame as a small picture.",
+    _INSTANCE + "/metadata": "WADO-RS: its attributes.",
+    _INSTANCE + "/rendered": "WADO-RS: an object as a picture or document.",
+    _INSTANCE + "/thumbnail": "WADO-RS: an object as a small picture.",
     _RS + "/studies/{study}/series/{series}/metadata": "WADO-RS: attributes of the objects of a series.",
     _RS + "/studies/{study}/metadata": "WADO-RS: attributes of the objects of a study.",
+    _RS + "/studies/{study}/rendered": "WADO-RS: the images of a study as pictures.",
+    _RS + "/studies/{study}/series/{series}/rendered": "WADO-RS: the images of a series as pictures.",
+    _RS + "/studies/{study}/series/{series}/thumbnail": "WADO-RS: a small picture of a series.",
+    _RS + "/studies/{study}/thumbnail": "WADO-RS: a small picture of a study.",
     "/dcm4py-leading/configuration": "The configuration in force.",
     "/dcm4py-leading/configuration/pending": "What a reload would change.",
     "/dcm4py-leading/listeners": "The listeners for DICOM.",
