@@ -322,7 +322,7 @@ class AcceptedAssociation:
             self._tell(request, started, served)
 
     def _outcome(self, request: Request, work: Callable[[], R]) -> R | Outcome:
-        """What ``work`` on a request returns, or the outcome that its failure is, which the peer is told."""
+        """Result of ``work`` on a request, or of its failure, which the peer is told."""
         try:
             return work()
         except (StatusError, ConfigUnavailable) as err:
