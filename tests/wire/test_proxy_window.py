@@ -11,6 +11,7 @@ import pytest
 from dcm4py_leading.dicom.scp import under_way
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
+from dcm4py_leading.dicom.upper.command import Command
 from dcm4py_leading.dicom.upper.dimse_message import DimseMessage
 from dcm4py_leading.dicom.upper.pdu import AssociateAccept, ReleaseRequest
 from dcm4py_leading.dicom.upper.state import Event
@@ -219,7 +220,11 @@ def test_a_refused_object_and_another_request_are_answered_in_their_turn(scene: 
     scene.start(script)
     scene.begin(1, 2)
     scene.modality.begin_store(prepared(b"no data set", uid="1.2.3"), 3, None)
-    echo = {dimse.AFFECTED_SOP_CLASS_UID: VERIFICATION, dimse.COMMAND_FIELD: dimse.C_ECHO_RQ, dimse.MESSAGE_ID: 4}
+    echo: Command = {
+        dimse.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+        dimse.COMMAND_FIELD: dimse.C_ECHO_RQ,
+        dimse.MESSAGE_ID: 4,
+    }
     scene.modality.send([(3, echo, None)])
     scene.go_on.set()
     assert scene.answers(4) == [*each(0x0000, 1, 2), *each(0xC000, 3), *each(0x0000, 4)]
