@@ -79,6 +79,7 @@ def test_serve_lets_nobody_else_in_by_mistake(options: tuple[str, ...], told: st
         (("--http-key", QUICKSTART), "--http-key wants --http-cert"),
         (("--http-url", "archive.example"), "expected https://HOST"),
         (("--http-trusted-proxy", "proxy.example"), "expected an IP address or a network"),
+        (("--viewer-dir", str(OUR_LDIF)), f"{OUR_LDIF}: index.html of an OHIF build"),
     ],
 )
 def test_wrong_options_are_told_in_words(options: tuple[str, ...], told: str) -> None:

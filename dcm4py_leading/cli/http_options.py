@@ -21,6 +21,7 @@ from dcm4py_leading.web.http.addresses import (
     refuse_exposure,
 )
 from dcm4py_leading.web.http.certificate import Certificate
+from dcm4py_leading.web.viewer.build import ViewerBuild
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -38,6 +39,7 @@ class Http:
     proxies: tuple[Network, ...]
     cors_origins: tuple[str, ...]
     """Origins of web viewers whose pages may read DICOMweb."""
+    viewer: ViewerBuild | None
     is_insecure: bool
 
     def certificate(self) -> Certificate | None:
@@ -122,6 +124,13 @@ def http_options(command: Callable[..., None]) -> Any:
         metavar="URL",
         help="https://HOST[:PORT] of a web viewer, whose pages may read DICOMweb.",
     )
+    @option(
+        "--viewer-dir",
+        "viewer",
+        type=_Parsed("folder", ViewerBuild.of),
+        metavar="DIR",
+        help="Folder dist of an OHIF build, the web viewer that is served at /viewer.",
+    )
     @option("--http-insecure", "is_insecure", is_flag=True, help="Let other machines connect without TLS.")
     @wraps(command)
     def with_http(
@@ -132,6 +141,7 @@ def http_options(command: Callable[..., None]) -> Any:
         public_url: PublicUrl | None,
         proxies: tuple[Network, ...],
         cors_origins: tuple[str, ...],
+        viewer: ViewerBuild | None,
         is_insecure: bool,
         **rest: Any,
     ) -> None:
@@ -145,6 +155,7 @@ def http_options(command: Callable[..., None]) -> Any:
             public_url=public_url,
             proxies=proxies,
             cors_origins=cors_origins,
+            viewer=viewer,
             is_insecure=is_insecure,
         )
         command(http=http, **rest)

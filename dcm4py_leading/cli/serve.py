@@ -116,6 +116,7 @@ def serve(
             proxies=http.proxies,
             public_url=http.public_url,
             cors_origins=http.cors_origins,
+            viewer=http.viewer,
         )
         web = HttpServer(app, sockets, certificate=certificate)
         running.callback(web.stop)

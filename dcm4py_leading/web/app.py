@@ -61,6 +61,9 @@ from dcm4py_leading.web.rest.own.explain import Explainer, explain_alias, explai
 from dcm4py_leading.web.rest.own.jobs import job_operations
 from dcm4py_leading.web.rest.own.leading import LeadingService, leading_operations
 from dcm4py_leading.web.rest.own.sending import send_operations
+from dcm4py_leading.web.viewer.build import ViewerBuild
+from dcm4py_leading.web.viewer.links import offer
+from dcm4py_leading.web.viewer.routes import viewer_routes
 
 
 class Control(
@@ -108,10 +111,11 @@ def create_app(
     proxies: Sequence[Network] = (),
     public_url: PublicUrl | None = None,
     cors_origins: Collection[str] = (),
+    viewer: ViewerBuild | None = None,
 ) -> Starlette:
     """The ASGI application; without ``configured`` it has no services of the configuration, and no pages.
 
-    The other arguments are those of `guarded_app`.
+    ``viewer`` is served at ``/viewer``. The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
     own = [
@@ -132,6 +136,7 @@ def create_app(
             Route("/", _first_page),
             *([] if configured is None else _configuration_routes(configured, services, own)),
             *([] if configured is None else _page_routes(control, configured)),
+            *([] if viewer is None else viewer_routes(viewer, control, _room("the viewer"))),
         ],
         hosts=hosts,
         doorkeeper=doorkeeper,
@@ -140,6 +145,8 @@ def create_app(
         cors_origins=cors_origins,
     )
     refuse_by(app, refused_page)
+    if viewer is not None:
+        offer(app)
     return app
 
 

@@ -89,6 +89,7 @@ is_installed() {
         dcmtk) command -v dcmqrscp && command -v storescp && command -v movescu ;;
         default-jre-headless) command -v java ;;
         ldap-utils) command -v ldapmodify ;;
+        nodejs) command -v node ;;
         lib*-java) dpkg -s "$1" ;;
         orthanc-dicomweb) [[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ]] ;;
         orthanc) command -v Orthanc ;;

@@ -46,6 +46,9 @@ def store_routes(service: Storing, room: Room, public_url: PublicUrl | None) -> 
     """The routes; ``public_url`` as in `search.search_routes`."""
 
     def store(request: Request) -> Response:
+        if "cookie" in request.headers and "authorization" not in request.headers:  # scripts of viewers have the cookie
+            message = "a session of the pages does not store: send Authorization"
+            return error(HTTPStatus.FORBIDDEN, message, headers=_CLOSE)
         if not accepts_any(request, (DICOM_JSON, JSON)):
             return error(HTTPStatus.NOT_ACCEPTABLE, f"Accept: expected {DICOM_JSON} or {JSON}", headers=_CLOSE)
         media = content_type(request)

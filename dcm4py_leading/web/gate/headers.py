@@ -28,7 +28,7 @@ _HSTS = "max-age=31536000"
 class SecurityHeaders:
     """ASGI middleware that sets ``request.state.nonce`` and these headers.
 
-    An answer that has a Cache-Control of its own keeps it.
+    An answer that has a Cache-Control or a Content-Security-Policy of its own keeps it.
     """
 
     def __init__(self, app: ASGIApp, *, nonce: Callable[[], str] = lambda: secrets.token_urlsafe(16)) -> None:
@@ -45,7 +45,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
+                headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce))
                 for name, value in _ALWAYS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", _NO_STORE)

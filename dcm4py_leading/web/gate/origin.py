@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dcm4py_leading.log import Repeated
 from dcm4py_leading.web.gate import cors
 from dcm4py_leading.web.http.addresses import PublicUrl
-from dcm4py_leading.web.http.answers import PAGES, refusal
+from dcm4py_leading.web.http.answers import is_page, refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _is_link(scope: Scope, headers: Headers) -> bool:
     """True if somebody follows a link from another site to a page of ours, in a window of its own (Fetch Metadata)."""
     return (
         scope["method"] == "GET"
-        and scope["path"].startswith(PAGES)
+        and is_page(scope["path"])
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
         and "origin" not in headers

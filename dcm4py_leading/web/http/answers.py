@@ -13,16 +13,23 @@ from dcm4py_leading.config.report.problem_json import problem_json
 from dcm4py_leading.errors import Problem
 
 PAGES = "/ui/"
-"""Paths below it are for people."""
+"""Pages stand below this path."""
+VIEWER = "/viewer/"
+"""The viewer of the site stands below this path."""
 
 RefusalPage = Callable[[Request, int, str], Response]
 """A page with status and message."""
 _PAGE = "refusal_page"
 
 
+def is_page(path: str) -> bool:
+    """True for a path of the pages or of the viewer, which are for people."""
+    return path.startswith((PAGES, VIEWER)) or path == VIEWER.rstrip("/")
+
+
 def is_for_people(request: Request) -> bool:
     """True if the path is that of a page."""
-    return request.url.path.startswith(PAGES)
+    return is_page(request.url.path)
 
 
 def error(

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from dcm4py_leading.errors import LoginError, LoginThrottled, LoginUnavailable
 from dcm4py_leading.model.bounds import LOGIN_FORM_BYTES
 from dcm4py_leading.web.gate.access import LOGIN, LOGOUT
-from dcm4py_leading.web.http.answers import PAGES, refusal
+from dcm4py_leading.web.http.answers import is_page, refusal
 from dcm4py_leading.web.login.cookie import delete_session_id, session_id_of, set_session_id
 from dcm4py_leading.web.login.credentials import Credentials
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper, address_of
@@ -71,7 +71,7 @@ def login_routes(doorkeeper: LoginDoorkeeper | None) -> list[BaseRoute]:
 
 def own_page(target: str) -> str:
     """Where to go after the log-in: a page of ours, whatever a link said. The first page otherwise."""
-    is_own = target.startswith(PAGES) and target.isascii() and target.isprintable() and "\\" not in target
+    is_own = is_page(target.partition("?")[0]) and target.isascii() and target.isprintable() and "\\" not in target
     return target if is_own and urlsplit(target).path not in (LOGIN, LOGOUT) else _HOME
 
 

@@ -17,6 +17,7 @@ from dcm4py_leading.web.pages import assets
 from dcm4py_leading.web.pages.fields.field import label_of
 from dcm4py_leading.web.pages.language import COOKIE, PARAMETER, chosen, language_of
 from dcm4py_leading.web.pages.texts import Language, translate
+from dcm4py_leading.web.viewer.links import links_of
 
 _YEAR = 365 * 24 * 3600
 _HTMX = json.dumps(
@@ -60,7 +61,7 @@ def render(
     """The page of a template.
 
     Beside ``context`` it knows ``t`` (texts), ``label`` (of attributes), ``time``, ``language``, ``nonce``,
-    ``identity`` and ``path``.
+    ``identity``, ``path``, and ``in_viewer`` (the address of a study, where there is a viewer).
 
     A language that was chosen by the query is remembered in a cookie.
     """
@@ -74,6 +75,7 @@ def render(
         "label": partial(label_of, language=language),
         "time": _moment,
         "path": request.url.path,
+        "in_viewer": links_of(request),
         **(context or {}),
     }
     page = _UNDECODED.sub("\N{REPLACEMENT CHARACTER}", environment().get_template(template).render(shown))

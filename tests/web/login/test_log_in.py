@@ -86,9 +86,9 @@ class Site:
 
         routes = [
             Route(PAGE, needs(Role.VIEWER, who)),
-            Route("/viewer", needs(Role.VIEWER, who)),
-            Route("/administrator", needs(Role.ADMINISTRATOR, who)),
-            Route("/service", needs(Role.SERVICE, who)),
+            Route("/for/viewer", needs(Role.VIEWER, who)),
+            Route("/for/administrator", needs(Role.ADMINISTRATOR, who)),
+            Route("/for/service", needs(Role.SERVICE, who)),
             *login_routes(self.doorkeeper),
         ]
         app = guarded_app(routes, doorkeeper=self.doorkeeper)
@@ -127,19 +127,19 @@ def directory_site(users_directory: DirectoryServer) -> Iterator[Site]:
     ("user", "roles"), [("anna", ["administrator"]), ("vera", ["viewer"]), ("prometheus", ["service"])]
 )
 def test_roles_come_from_groups(directory_site: Site, user: str, roles: list[str]) -> None:
-    answer = directory_site.client().get(f"/{roles[0]}", auth=(user, PASSWORDS[user]))
+    answer = directory_site.client().get(f"/for/{roles[0]}", auth=(user, PASSWORDS[user]))
     assert answer.json() == {"name": user, "roles": roles}
 
 
 @pytest.mark.parametrize(
     ("user", "path", "status"),
     [
-        ("anna", "/viewer", 200),
-        ("anna", "/service", 200),
-        ("vera", "/administrator", 403),
-        ("vera", "/service", 403),
-        ("prometheus", "/viewer", 403),
-        ("otto", "/viewer", 401),
+        ("anna", "/for/viewer", 200),
+        ("anna", "/for/service", 200),
+        ("vera", "/for/administrator", 403),
+        ("vera", "/for/service", 403),
+        ("prometheus", "/for/viewer", 403),
+        ("otto", "/for/viewer", 401),
     ],
 )
 def test_role_lets_in_where_it_is_needed(directory_site: Site, user: str, path: str, status: int) -> None:
@@ -166,7 +166,7 @@ def test_refused_login_is_not_told_why(directory_site: Site, user: str, password
     assert "Wrong user name or password, or no role here." in answer.text
     assert "set-cookie" not in answer.headers
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
-    basic = client.get("/viewer", headers={"Authorization": f"Basic {token}"})
+    basic = client.get("/for/viewer", headers={"Authorization": f"Basic {token}"})
     assert basic.status_code == 401
     assert basic.json() == {"errorMessage": "wrong user name or password, or no role here"}
 
@@ -175,9 +175,9 @@ def test_log_in_by_the_form(directory_site: Site) -> None:
     client = directory_site.client()
     answer = log_in(client, "vera")
     assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
-    assert client.get("/viewer").json() == {"name": "vera", "roles": ["viewer"]}
-    assert client.get("/administrator").status_code == 403
-    assert directory_site.client().get("/viewer").status_code == 401
+    assert client.get("/for/viewer").json() == {"name": "vera", "roles": ["viewer"]}
+    assert client.get("/for/administrator").status_code == 403
+    assert directory_site.client().get("/for/viewer").status_code == 401
 
 
 def test_directory_that_is_down_is_503_and_no_wrong_log_in(users_slapd: Slapd, caplog: Any) -> None:
@@ -188,7 +188,7 @@ def test_directory_that_is_down_is_503_and_no_wrong_log_in(users_slapd: Slapd, c
         for _ in range(LOGIN_FAILURES):
             answer = log_in(client, "anna")
             assert answer.status_code == 503
-            assert client.get("/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 503
+            assert client.get("/for/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 503
         assert "gives no answer" in answer.text
         assert f"nobody can log in: {users_slapd.url}" in caplog.text
         assert PASSWORDS["anna"] not in caplog.text
@@ -197,7 +197,7 @@ def test_directory_that_is_down_is_503_and_no_wrong_log_in(users_slapd: Slapd, c
 
 
 def test_curl_logs_in_as_scripts_do(directory_site: Site) -> None:
-    command = ["curl", "-s", "-u", f"anna:{PASSWORDS['anna']}", f"{directory_site.address}/administrator"]
+    command = ["curl", "-s", "-u", f"anna:{PASSWORDS['anna']}", f"{directory_site.address}/for/administrator"]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout == '{"name":"anna","roles":["administrator"]}'
 
@@ -211,16 +211,16 @@ def test_cookie_is_for_this_host_and_for_no_script(site: Site) -> None:
 
 
 def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
-    routes = [Route("/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)]
+    routes = [Route("/for/viewer", needs(Role.VIEWER, _nothing)), *login_routes(site.doorkeeper)]
     transport = httpx.ASGITransport(guarded_app(routes, doorkeeper=site.doorkeeper))
 
     async def cookies() -> tuple[str, int, int]:
         async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=OWN_PAGE) as client:
             answer = await client.post("/ui/login", data={"user": "anna", "password": PASSWORDS["anna"]})
-            right = await client.get("/viewer")
+            right = await client.get("/for/viewer")
             session_id = client.cookies["__Host-dcm4py"]
             client.cookies.clear()
-            under_the_other_name = await client.get("/viewer", headers={"Cookie": f"dcm4py={session_id}"})
+            under_the_other_name = await client.get("/for/viewer", headers={"Cookie": f"dcm4py={session_id}"})
             return answer.headers["set-cookie"], right.status_code, under_the_other_name.status_code
 
     cookie, right, under_the_other_name = run_in_loop(cookies)
@@ -231,13 +231,13 @@ def test_cookie_over_https_has_the_host_prefix(site: Site) -> None:
 def test_identifier_that_somebody_else_chose_never_counts(site: Site) -> None:
     client = site.client()
     client.cookies.set("dcm4py", "chosen-by-somebody-else", domain="127.0.0.1")
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
     answer = log_in(client, "anna")
     assert "chosen" not in answer.headers["set-cookie"]
-    assert client.get("/viewer").status_code == 200
+    assert client.get("/for/viewer").status_code == 200
     other = site.client()
     other.cookies.set("dcm4py", "chosen-by-somebody-else", domain="127.0.0.1")
-    assert other.get("/viewer").status_code == 401
+    assert other.get("/for/viewer").status_code == 401
 
 
 def test_log_in_ends_the_session_before_it(site: Site) -> None:
@@ -246,8 +246,8 @@ def test_log_in_ends_the_session_before_it(site: Site) -> None:
     before = client.cookies["dcm4py"]
     log_in(client, "anna")
     assert client.cookies["dcm4py"] != before
-    assert site.client().get("/viewer", headers={"Cookie": f"dcm4py={before}"}).status_code == 401
-    assert client.get("/viewer").status_code == 200
+    assert site.client().get("/for/viewer", headers={"Cookie": f"dcm4py={before}"}).status_code == 401
+    assert client.get("/for/viewer").status_code == 200
 
 
 def test_log_out_ends_the_session_on_the_server(site: Site) -> None:
@@ -257,7 +257,7 @@ def test_log_out_ends_the_session_on_the_server(site: Site) -> None:
     answer = client.post("/ui/logout")
     assert (answer.status_code, answer.headers["location"]) == (303, "/ui/login")
     assert "dcm4py" not in client.cookies
-    assert site.client().get("/viewer", headers={"Cookie": f"dcm4py={stolen}"}).status_code == 401
+    assert site.client().get("/for/viewer", headers={"Cookie": f"dcm4py={stolen}"}).status_code == 401
     assert client.post("/ui/logout").status_code == 303
     assert client.get("/ui/logout").status_code == 405
 
@@ -266,23 +266,23 @@ def test_log_out_everywhere(site: Site) -> None:
     here, there = site.client(), site.client()
     for client in (here, there):
         log_in(client, "anna")
-    assert there.get("/viewer").status_code == 200
+    assert there.get("/for/viewer").status_code == 200
     here.post("/ui/logout?everywhere")
-    assert there.get("/viewer").status_code == 401
+    assert there.get("/for/viewer").status_code == 401
 
 
 def test_session_ends_by_time(site: Site) -> None:
     client = site.client()
     log_in(client, "anna")
     site.clock.now += LOGIN_IDLE_SECONDS - 1
-    assert client.get("/viewer").status_code == 200
+    assert client.get("/for/viewer").status_code == 200
     site.clock.now += LOGIN_IDLE_SECONDS
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
     log_in(client, "anna")
     for _ in range(int(LOGIN_SESSION_SECONDS / 1000)):
-        assert client.get("/viewer").status_code == 200
+        assert client.get("/for/viewer").status_code == 200
         site.clock.now += 1010
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
 
 
 def test_page_that_renews_itself_keeps_no_session_alive(site: Site) -> None:
@@ -290,9 +290,9 @@ def test_page_that_renews_itself_keeps_no_session_alive(site: Site) -> None:
     log_in(client, "anna")
     for _ in range(2):
         site.clock.now += LOGIN_IDLE_SECONDS / 2 - 1
-        assert client.get("/viewer", headers={BY_ITSELF: "true"}).status_code == 200
+        assert client.get("/for/viewer", headers={BY_ITSELF: "true"}).status_code == 200
     site.clock.now += 2
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
 
 
 def test_pages_say_what_they_ask_by_themselves() -> None:
@@ -306,10 +306,10 @@ def test_roles_are_looked_up_again_while_a_session_lasts(site: Site, users: Some
     log_in(client, "anna")
     users.present = Identity("anna", frozenset({Role.VIEWER}))
     site.clock.now += LOGIN_CONFIRMED_SECONDS - 1
-    assert client.get("/administrator").status_code == 200
+    assert client.get("/for/administrator").status_code == 200
     site.clock.now += 1
-    assert [client.get("/administrator").status_code for _ in range(2)] == [403, 403]
-    assert client.get("/viewer").status_code == 200
+    assert [client.get("/for/administrator").status_code for _ in range(2)] == [403, 403]
+    assert client.get("/for/viewer").status_code == 200
 
 
 def test_session_of_a_user_who_is_gone_ends(site: Site, users: SomeUsers) -> None:
@@ -317,9 +317,9 @@ def test_session_of_a_user_who_is_gone_ends(site: Site, users: SomeUsers) -> Non
     log_in(client, "anna")
     users.present = None
     site.clock.now += LOGIN_CONFIRMED_SECONDS
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
     users.present = ANNA
-    assert client.get("/viewer").status_code == 401
+    assert client.get("/for/viewer").status_code == 401
 
 
 def test_session_outlives_a_directory_that_is_down(site: Site, users: SomeUsers) -> None:
@@ -327,7 +327,7 @@ def test_session_outlives_a_directory_that_is_down(site: Site, users: SomeUsers)
     log_in(client, "anna")
     users.is_down = True
     site.clock.now += LOGIN_CONFIRMED_SECONDS
-    assert client.get("/viewer").status_code == 200
+    assert client.get("/for/viewer").status_code == 200
 
 
 def test_user_who_leaves_a_group_loses_the_role(users_slapd: Slapd) -> None:
@@ -337,9 +337,9 @@ def test_user_who_leaves_a_group_loses_the_role(users_slapd: Slapd) -> None:
         log_in(client, "vera")
         change = f"dn: cn=user,{USERS}\nchangetype: modify\ndelete: member\nmember: {dn_of('vera')}\n"
         assert users_slapd.ldapmodify(change).returncode == 0
-        assert client.get("/viewer").status_code == 200
+        assert client.get("/for/viewer").status_code == 200
         site.clock.now += LOGIN_CONFIRMED_SECONDS
-        assert client.get("/viewer").status_code == 401
+        assert client.get("/for/viewer").status_code == 401
 
 
 # The form.
@@ -371,6 +371,8 @@ def test_form_works_without_scripts_and_leads_back(site: Site) -> None:
         "/ui/login",
         "/ui/login?next=/ui/login",
         "/ui/logout",
+        "/viewers",
+        "//viewer/",
         " /ui/devices",
         "/\tui/devices",
         "http:/ui/devices",
@@ -385,7 +387,9 @@ def test_nobody_is_led_elsewhere(site: Site, target: str) -> None:
     assert log_in(client, "anna", next=target).headers["location"] == PAGE
 
 
-@pytest.mark.parametrize("target", ["/ui/control", "/ui/devices/a%20b?x=//evil.example", "/ui/devices#part"])
+@pytest.mark.parametrize(
+    "target", ["/ui/control", "/ui/devices/a%20b?x=//evil.example", "/ui/devices#part", "/viewer?StudyInstanceUIDs=1.2"]
+)
 def test_own_pages_are_led_to(target: str) -> None:
     assert own_page(target) == target
 
@@ -443,35 +447,35 @@ def test_right_password_is_remembered_for_a_short_time(site: Site, users: SomeUs
     client = site.client()
     auth = ("anna", PASSWORDS["anna"])
     for _ in range(3):
-        assert client.get("/viewer", auth=auth).status_code == 200
+        assert client.get("/for/viewer", auth=auth).status_code == 200
     assert users.asked == 1
     site.clock.now += LOGIN_REMEMBERED_SECONDS
-    assert client.get("/viewer", auth=auth).status_code == 200
+    assert client.get("/for/viewer", auth=auth).status_code == 200
     assert users.asked == 2
 
 
 def test_wrong_password_is_never_remembered(site: Site, users: SomeUsers) -> None:
     client = site.client()
-    assert client.get("/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 200
+    assert client.get("/for/viewer", auth=("anna", PASSWORDS["anna"])).status_code == 200
     for _ in range(2):
-        assert client.get("/viewer", auth=("anna", "wrong")).status_code == 401
+        assert client.get("/for/viewer", auth=("anna", "wrong")).status_code == 401
     assert users.asked == 3
     # Neither part may flow into the other.
-    assert client.get("/viewer", auth=("ann", f"a{PASSWORDS['anna']}")).status_code == 401
+    assert client.get("/for/viewer", auth=("ann", f"a{PASSWORDS['anna']}")).status_code == 401
 
 
 def test_basic_begins_no_session(site: Site) -> None:
     client = site.client()
-    assert "set-cookie" not in client.get("/viewer", auth=("anna", PASSWORDS["anna"])).headers
-    assert client.get("/viewer").status_code == 401
+    assert "set-cookie" not in client.get("/for/viewer", auth=("anna", PASSWORDS["anna"])).headers
+    assert client.get("/for/viewer").status_code == 401
 
 
 def test_wrong_basic_is_not_made_good_by_a_cookie(site: Site) -> None:
     client = site.client()
     log_in(client, "anna")
-    assert client.get("/viewer", auth=("anna", "wrong")).status_code == 401
-    assert client.get("/viewer", headers={"Authorization": "Basic !"}).status_code == 401
-    assert client.get("/viewer", headers={"Authorization": "Bearer x"}).status_code == 200
+    assert client.get("/for/viewer", auth=("anna", "wrong")).status_code == 401
+    assert client.get("/for/viewer", headers={"Authorization": "Basic !"}).status_code == 401
+    assert client.get("/for/viewer", headers={"Authorization": "Bearer x"}).status_code == 200
 
 
 # Too many.
@@ -487,7 +491,7 @@ def test_ten_wrong_log_ins_are_throttled_and_then_the_right_one_too(
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "300")
     assert "Try again in 5 min" in answer.text
     assert users.asked == LOGIN_FAILURES
-    basic = client.get("/viewer", auth=("anna", PASSWORDS["anna"]))
+    basic = client.get("/for/viewer", auth=("anna", PASSWORDS["anna"]))
     assert (basic.status_code, basic.headers["retry-after"]) == (429, "300")
     assert caplog.text.count("10 wrong log-ins") == 1
     assert "guess number" not in caplog.text
@@ -498,11 +502,11 @@ def test_ten_wrong_log_ins_are_throttled_and_then_the_right_one_too(
 def test_basic_is_throttled_alike(site: Site, users: SomeUsers) -> None:
     client = site.client()
     right = ("anna", PASSWORDS["anna"])
-    assert client.get("/viewer", auth=right).status_code == 200
+    assert client.get("/for/viewer", auth=right).status_code == 200
     for number in range(LOGIN_FAILURES):
-        assert client.get("/viewer", auth=("anna", f"wrong {number}")).status_code == 401
-    assert client.get("/viewer", auth=("anna", "wrong")).status_code == 429
-    assert client.get("/viewer", auth=right).status_code == 429, "also one that is remembered"
+        assert client.get("/for/viewer", auth=("anna", f"wrong {number}")).status_code == 401
+    assert client.get("/for/viewer", auth=("anna", "wrong")).status_code == 429
+    assert client.get("/for/viewer", auth=right).status_code == 429, "also one that is remembered"
     assert log_in(client, "anna").status_code == 429
     assert users.asked == LOGIN_FAILURES + 1
 
@@ -512,7 +516,7 @@ def at_the_same_time(site: Site, passwords: list[str]) -> list[int]:
     clients = [site.client() for _ in passwords]
     with ThreadPoolExecutor(len(passwords)) as threads:
         ask = [
-            threads.submit(client.get, "/viewer", auth=("anna", password))
+            threads.submit(client.get, "/for/viewer", auth=("anna", password))
             for client, password in zip(clients, passwords, strict=True)
         ]
         return [answer.result().status_code for answer in ask]
@@ -534,7 +538,7 @@ def test_sessions_are_not_touched_by_others_wrong_log_ins(site: Site) -> None:
     log_in(client, "anna")
     for number in range(LOGIN_FAILURES + 1):
         log_in(site.client(), "anna", f"wrong {number}")
-    assert client.get("/viewer").status_code == 200
+    assert client.get("/for/viewer").status_code == 200
 
 
 # The service itself.

@@ -36,6 +36,7 @@ class StudyRow:
     """One study of the list."""
 
     address: str
+    study_uid: str
     name: str
     about_patient: str
     date: str
@@ -79,6 +80,7 @@ def _row(ae_title: str, study: FoundStudy) -> StudyRow:
     patient = (study.text("PatientID"), date_shown(study.text("PatientBirthDate")), study.text("PatientSex"))
     return StudyRow(
         address=study_address(ae_title, study.study_instance_uid),
+        study_uid=study.study_instance_uid,
         name=study.text("PatientName"),
         about_patient=" · ".join(filter(None, patient)),
         date=date_shown(study.text("StudyDate")),

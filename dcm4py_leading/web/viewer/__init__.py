@@ -1,0 +1,1 @@
+"""The web viewer of the site, an OHIF build, served at ``/viewer`` and configured for this service."""
