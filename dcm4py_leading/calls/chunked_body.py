@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
 from dcm4py_leading.dataset.scan import Buffer
+from dcm4py_leading.dicom.upper.pace import OF_PEERS
 from dcm4py_leading.errors import ClientGone, StatusError, StorageUnavailable
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS
 
@@ -30,6 +32,7 @@ class ChunkedBody:
 
     def __init__(self, client: socket.socket) -> None:
         self._client = client
+        self._waited, self._taken = 0.0, 0
         self._poll = select.poll()
         self._poll.register(client, select.POLLOUT)
 
@@ -59,6 +62,7 @@ class ChunkedBody:
                 continue
             except OSError as err:
                 raise ClientGone("the client has left") from err
+            self._taken += sent
             done = 0
             while done < len(waiting) and sent >= len(waiting[done]):
                 sent -= len(waiting[done])
@@ -68,8 +72,12 @@ class ChunkedBody:
                 waiting[0] = waiting[0][sent:]
 
     def _await_client(self) -> None:
+        since = time.monotonic()
         if not self._poll.poll(HTTP_STALLED_SECONDS * 1000):
             raise StatusError(f"the client has taken nothing for {HTTP_STALLED_SECONDS:g} s")
+        self._waited += time.monotonic() - since
+        if OF_PEERS.is_missed(self._waited, self._taken):
+            raise StatusError(f"the client takes less than {OF_PEERS.bytes_a_second} octets a second")
 
 
 @contextmanager

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from dcm4py_leading.calls.call import Form, Here
 from dcm4py_leading.calls.dicomweb import Streaming
 from dcm4py_leading.calls.stream import IsGone, Stream, StreamCall
-from dcm4py_leading.service.dicomweb.chunks import Chunks
+from dcm4py_leading.service.dicomweb.chunks import Chunks, nothing
 from dcm4py_leading.service.dicomweb.frames import WantedValues, retrieve_values
 from dcm4py_leading.service.dicomweb.metadata import retrieve_metadata
 from dcm4py_leading.service.dicomweb.objects import Named, ObjectsHead, WantedObjects, retrieve_objects
 from dcm4py_leading.service.dicomweb.rendered import WantedPictures, retrieve_rendered
-from dcm4py_leading.service.dicomweb.thumbnails import retrieve_thumbnail
+from dcm4py_leading.service.dicomweb.thumbnails import middle_of, retrieve_thumbnail
 
 
 def _objects(here: Here, wanted: WantedObjects, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
+    if wanted.is_middle:
+        named = middle_of(here.runtime, wanted.named)
+        if named is None:
+            return ObjectsHead(is_empty=True), nothing()
+        wanted = replace(wanted, named=named)
     return retrieve_objects(here.runtime, wanted, is_gone)
 
 
@@ -28,7 +33,14 @@ def _values(here: Here, wanted: WantedValues, is_gone: IsGone) -> tuple[ObjectsH
 
 
 def _rendered(here: Here, wanted: WantedPictures, is_gone: IsGone) -> tuple[ObjectsHead, Chunks]:
-    return (retrieve_thumbnail if wanted.is_thumbnail else retrieve_rendered)(here.runtime, wanted, is_gone)
+    if wanted.is_thumbnail:
+        return retrieve_thumbnail(here.runtime, wanted, is_gone)
+    if wanted.is_middle:
+        named = middle_of(here.runtime, wanted.named)
+        if named is None:
+            return ObjectsHead(is_empty=True), nothing()
+        wanted = replace(wanted, named=named)
+    return retrieve_rendered(here.runtime, wanted, is_gone)
 
 
 OBJECTS: StreamCall[WantedObjects, ObjectsHead] = StreamCall(

@@ -3,8 +3,8 @@
 A socket carries it between processes; the reader's pace is that of the writer, and a reader that is gone ends the work.
 On the socket are frames: an octet that tells the kind, four octets of length, big endian, and the content. The body of
 a question, where it has one, goes before the answer in such frames. The reader answers the frame HEAD with an octet:
-either it reads the chunks as frames, or it hands over the socket of an HTTP client, to which they are written. Only the
-frame END makes an answer whole.
+either it reads the chunks as frames, or it hands over the socket of an HTTP client, to which they are written, or the
+head is enough. Only the frame END makes an answer whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dcm4py_leading.calls.chunked_body import ChunkedBody, pieces, reading_maps
 from dcm4py_leading.dataset.scan import Buffer
 from dcm4py_leading.errors import RequestBrokenOff, StatusError
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS, STREAM_SILENT_SECONDS
-from dcm4py_leading.service.dicomweb.chunks import Chunks
+from dcm4py_leading.service.dicomweb.chunks import Chunks, HeadSuffices
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ Error = Callable[[Exception], Json]
 
 _FRAME = struct.Struct(">cI")
 _HEAD, _CHUNK, _FAILURE, _END = b"H", b"C", b"F", b"E"
-_HERE, _TO_CLIENT = b"R", b"D"
+_HERE, _TO_CLIENT, _NOWHERE = b"R", b"D", b"N"
 """Answers of the reader to the frame HEAD."""
 _MOST = 1 << 20
 """Octets of the frame CHUNK."""
@@ -101,6 +101,12 @@ class Stream(Generic[H]):
         """
         self._ask_for(_TO_CLIENT, client.fileno())
 
+    def end_with_head(self) -> None:
+        """Close it where the head is all that is wanted."""
+        if not self._is_asked_for:
+            self._ask_for(_NOWHERE)
+        self.close()
+
     def fileno(self) -> int:
         """Descriptor that is readable when there is something to be read."""
         return self._socket.fileno()
@@ -160,6 +166,10 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
                 with ChunkedBody(socket.socket(fileno=descriptors[0])) as body:
                     for chunk in chunks:
                         body.write(chunk)
+            elif where == _NOWHERE:
+                with suppress(HeadSuffices, StopIteration):
+                    chunks.throw(HeadSuffices)
+                return
             elif where:
                 for chunk in chunks:
                     for piece, size in pieces(chunk, _MOST):

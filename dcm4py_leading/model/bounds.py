@@ -28,7 +28,7 @@ IDLE_THREADS: Final = 3
 
 Beyond: a thread ends with its association, and is started again when it is needed."""
 
-HTTP_CONNECTIONS: Final = 64
+HTTP_CONNECTIONS: Final = 256
 """Connections to the control port; a sixteenth of the file descriptors, if that is less.
 
 Beyond: the one that has been without a request for longest is ended; if all have one, the oldest that is not whole."""
@@ -99,6 +99,17 @@ HTTP_WAITING_REQUESTS: Final = 32
 
 Beyond: 503 with Retry-After."""
 
+WEB_STREAMS: Final = 36
+"""Answers of one kind by DICOMweb that are under way: searches, objects, frames, pictures. Each has a thread in the
+process with the archive.
+
+Beyond: they wait."""
+
+WEB_WAITING_REQUESTS: Final = 256
+"""Requests of one kind by DICOMweb that wait.
+
+Beyond: 503 with Retry-After."""
+
 HTTP_STALLED_SECONDS: Final = 60.0
 """Time in which a client has to take the next part of an answer that is sent while it is made.
 
@@ -113,6 +124,16 @@ WEB_KEYS: Final = 64
 """Parameters of a DICOMweb search, each value of a list counted.
 
 Beyond: 400."""
+
+WEB_VALIDATORS: Final = 10_000
+"""Answers by DICOMweb of which the web server knows since when they are as they are (Last-Modified).
+
+Beyond: those asked for longest ago count as changed just now."""
+
+METADATA_BYTES: Final = 16 * 1024**2
+"""Metadata of objects that a process remembers (WADO-RS), all answers together.
+
+Beyond: those asked for longest ago are made anew."""
 
 WEB_FRAMES: Final = 10_000
 """Frames that one request by WADO-RS names.

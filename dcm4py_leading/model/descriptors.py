@@ -10,7 +10,7 @@ import resource
 from dataclasses import dataclass
 from typing import Self
 
-from dcm4py_leading.model.bounds import HTTP_CONNECTIONS, OPEN_ASSOCIATIONS, UNADMITTED_CONNECTIONS
+from dcm4py_leading.model.bounds import HTTP_CONNECTIONS, OPEN_ASSOCIATIONS, UNADMITTED_CONNECTIONS, WEB_STREAMS
 
 _FOR_OURSELVES = 40
 """Listeners, log, index, control of workers."""
@@ -33,7 +33,8 @@ class Shares:
         """Those of a process that may have so many descriptors."""
         unadmitted = max(min(UNADMITTED_CONNECTIONS, descriptors // 16), 4)
         http = max(min(HTTP_CONNECTIONS, descriptors // 16), 4)
-        admitted = (descriptors - _FOR_OURSELVES - unadmitted - http) // _EACH
+        streams = min(WEB_STREAMS, http)
+        admitted = (descriptors - _FOR_OURSELVES - unadmitted - http) // _EACH - streams
         return cls(unadmitted=unadmitted, admitted=max(min(OPEN_ASSOCIATIONS, admitted), 1), http=http)
 
 

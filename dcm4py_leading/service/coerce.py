@@ -126,6 +126,16 @@ class Coercer:
         return bool(self._rules)
 
     @property
+    def is_timeless(self) -> bool:
+        """True if messages, peers and answers alone decide what the rules do."""
+        return all(rule.is_timeless for rule in self._rules)
+
+    @property
+    def answers(self) -> Mapping[Question, Answer]:
+        """The answers so far."""
+        return self._answers
+
+    @property
     def looks_at(self) -> frozenset[int]:
         """Tags that the rules read, as far as known."""
         steps = (step.reads for rule in self._rules for step in rule.steps)

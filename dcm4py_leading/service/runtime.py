@@ -11,6 +11,7 @@ from dcm4py_leading.archive.index.identity import Identification
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.index.indexed_attributes import AttributeExtractor
 from dcm4py_leading.archive.storage.storage import Storage, storage_of
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.config.snapshot import Snapshot
@@ -21,6 +22,7 @@ from dcm4py_leading.leading.keys_query import GuardedKeysQuery
 from dcm4py_leading.leading.lookup import LeadingLookup
 from dcm4py_leading.leading.settings import LeadingSettings
 from dcm4py_leading.log import word
+from dcm4py_leading.model.bounds import METADATA_BYTES
 from dcm4py_leading.model.device import ApplicationEntity, Connection, Device, RemoteAE
 from dcm4py_leading.model.options import Options
 from dcm4py_leading.model.values import AETitle
@@ -75,6 +77,8 @@ class Runtime:
     coerced_matches: CoercionMemo = field(default_factory=coercion_memo)
     answers: AnswerMemo = field(default_factory=answer_memo)
     """Answers that this configuration made of the matches of queries."""
+    metadata: BoundedCache[str, tuple[bytes, ...]] = field(default_factory=lambda: BoundedCache(METADATA_BYTES))
+    """Metadata by WADO-RS, by the validator of the answer."""
 
     @property
     def device(self) -> Device:

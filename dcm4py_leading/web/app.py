@@ -16,12 +16,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dcm4py_leading.config.writing.editor import Editor
-from dcm4py_leading.model.bounds import HTTP_THREADS, HTTP_WAITING_REQUESTS, STORES_AT_ONCE
+from dcm4py_leading.model.bounds import (
+    HTTP_THREADS,
+    HTTP_WAITING_REQUESTS,
+    STORES_AT_ONCE,
+    WEB_STREAMS,
+    WEB_WAITING_REQUESTS,
+)
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.frames import value_routes
 from dcm4py_leading.web.dicomweb.objects import Retrieving, object_routes
 from dcm4py_leading.web.dicomweb.pictures import Picturing, picture_routes
 from dcm4py_leading.web.dicomweb.search import Searching, search_routes
 from dcm4py_leading.web.dicomweb.store import Storing, store_routes
+from dcm4py_leading.web.dicomweb.uri import uri_route
 from dcm4py_leading.web.gate.access import unguarded
 from dcm4py_leading.web.gate.authentication import AuthenticationMiddleware
 from dcm4py_leading.web.gate.headers import SecurityHeaders
@@ -118,12 +126,14 @@ def create_app(
     ``viewer`` is served at ``/viewer``. The other arguments are those of `guarded_app`.
     """
     explaining = _room("explain")
+    validators = Validators()
     own = [
         *_own_routes(control, explaining),
-        *search_routes(control, _room("searches by DICOMweb"), public_url),
-        *object_routes(control, _room("objects by DICOMweb"), public_url),
-        *value_routes(control, _room("frames by DICOMweb"), public_url),
-        *picture_routes(control, _room("pictures by DICOMweb"), public_url),
+        *search_routes(control, _streams("searches by DICOMweb"), public_url),
+        *object_routes(control, _streams("objects by DICOMweb"), public_url, validators),
+        *value_routes(control, _streams("frames by DICOMweb"), public_url, validators),
+        *picture_routes(control, _streams("pictures by DICOMweb"), public_url, validators),
+        uri_route(control, _streams("objects by WADO-URI"), public_url, validators),
         *store_routes(control, _room("stores by DICOMweb", threads=STORES_AT_ONCE), public_url),
     ]
     services = [*_services(control), (explaining, [explain_operation(control)])]
@@ -239,6 +249,10 @@ def _own_routes(control: Control, explaining: Room) -> list[BaseRoute]:
         explain_alias(control, explaining),
         *running_routes(control, looking=_room("configuration"), reading=_room("configuration/pending")),
     ]
+
+
+def _streams(what: str) -> Room:
+    return Room(what, threads=HTTP_THREADS, waiting=WEB_WAITING_REQUESTS, streams=WEB_STREAMS)
 
 
 def _room(what: str, threads: int = HTTP_THREADS) -> Room:

@@ -80,6 +80,21 @@ def check_dicomweb(scene: Scene) -> Iterable[Check]:
         yield check(f"frames of a study, {contender}", partial(_wrong_frames, scene, contender))
 
 
+def get_objects(scene: Scene, contender: str, study: Study) -> None:
+    """WADO-RS of a study. Raises BenchmarkError where it is shorter than it must be."""
+    size = _get(scene, contender, _study(study))
+    if size < study.total_bytes * 0.9:
+        raise BenchmarkError(f"{contender} answered with {size} octets for {study.total_bytes}")
+
+
+def get_last_frame(scene: Scene, contender: str, study: Study) -> None:
+    """The last frame of the only object of a study. Raises BenchmarkError."""
+    ds = pydicom.dcmread(study.files[0], stop_before_pixels=True)
+    series = f"/studies/{study.study_uid}/series/{study.series_uids[0]}"
+    path = f"{series}/instances/{ds.SOPInstanceUID}/frames/{ds.NumberOfFrames}"
+    _get(scene, contender, Resource(path=path, accept=FRAMES))
+
+
 def _contenders(scene: Scene) -> Sequence[str]:
     return [contender for contender in scene.contenders if contender != DCMQRSCP]
 
@@ -125,11 +140,8 @@ def _retrieve(scene: Scene, study: Study, contenders: Sequence[str]) -> Operatio
     def measured(contender: str) -> Sample:
         def do(_: object) -> float:
             began = time.perf_counter()
-            size = _get(scene, contender, _study(study))
-            taken = time.perf_counter() - began
-            if size < study.total_bytes * 0.9:
-                raise BenchmarkError(f"{contender} answered with {size} octets for {study.total_bytes}")
-            return taken
+            get_objects(scene, contender, study)
+            return time.perf_counter() - began
 
         return timed(name, contender, scene.archives[contender], study, do)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from scripts.benchmark import tools
+from scripts.benchmark import dicomweb, tools
 from scripts.benchmark.proc import PeakMemory as Looking
 from scripts.benchmark.results import PeakMemory, Results
 from scripts.benchmark.scene import OURS, Scene
@@ -39,3 +39,5 @@ def measure_memory(scene: Scene, results: Results) -> None:
     look("store_L", OURS, lambda: tools.store(ours, large.files))
     look("move_L", OURS, lambda: tools.move(ours, scene.sink, tools.study_keys(large.study_uid)))
     look("get_L", OURS, lambda: tools.get(ours, tools.study_keys(large.study_uid)))
+    look("web_wado_L", OURS, lambda: dicomweb.get_objects(scene, OURS, large))
+    look("web_frame_L", OURS, lambda: dicomweb.get_last_frame(scene, OURS, large))

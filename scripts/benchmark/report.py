@@ -55,6 +55,8 @@ _OPERATIONS = {
     "web_studies": "QIDO-RS, all studies C",
     "web_wado_A": "WADO-RS A",
     "web_wado_B": "WADO-RS B",
+    "web_wado_L": "WADO-RS large object",
+    "web_frame_L": "last frame of the large object",
     "web_metadata_A": "metadata of A",
     "web_frame": "first frame of an object of A",
     "page_devices": "list of devices",

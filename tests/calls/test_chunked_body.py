@@ -11,6 +11,7 @@ import pytest
 
 from dcm4py_leading.calls import chunked_body
 from dcm4py_leading.calls.chunked_body import ChunkedBody, pieces
+from dcm4py_leading.dicom.upper.pace import Pace
 from dcm4py_leading.errors import ClientGone, StatusError, StorageUnavailable
 
 
@@ -78,3 +79,18 @@ def test_file_that_has_become_shorter_ends_it(pair, tmp_path: Path) -> None:
 def test_pieces_are_cut_and_gathered() -> None:
     found = [(b"".join(buffers), size) for buffers, size in pieces([b"abcdef", b"", b"gh", b"ij"], 4)]
     assert found == [(b"abcd", 4), (b"efgh", 4), (b"ij", 2)]
+
+
+def test_client_that_takes_a_few_octets_now_and_then_ends_it(pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pair
+    monkeypatch.setattr(chunked_body, "OF_PEERS", Pace(0.0, 1 << 40))
+
+    def take() -> None:
+        while theirs.recv(1 << 16):
+            pass
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    with ChunkedBody(ours) as body, pytest.raises(StatusError, match="takes less than"):
+        body.write([bytes(1 << 24)])
+    taking.join()

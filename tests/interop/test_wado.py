@@ -103,8 +103,10 @@ def test_dead_leading_archive_is_told(seed: Seed, tmp_path: Path) -> None:
     files = study(tmp_path / "old", "Old")
     assert dcmsend(seed.archive_port, files, called_ae_title="DCM4CHEE").returncode == 0
     with served(app=create_app(seed.service)) as http:
-        answer = http.get(PATH)
-        assert (answer.status_code, "QRSCP" in answer.text) == (503, True), answer.text
+        by_uri = f"/dcm4chee-arc/aets/DCM4CHEE/wado?requestType=WADO&studyUID={PATH.rpartition('/')[2]}"
+        for path in (PATH, f"{PATH}/rendered", f"{PATH}/thumbnail", by_uri):
+            answer = http.get(path)
+            assert (answer.status_code, "QRSCP" in answer.text) == (503, True), answer.text
 
 
 def test_client_has_no_title(seed: Seed, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path) -> None:

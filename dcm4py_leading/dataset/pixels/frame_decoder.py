@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Samples = NDArray[numpy.generic]
 
-_OTHER_SAMPLES = (b"\x55\x2a\x17\x6c" * 32, b"\xaa\x95\x68\x13" * 32)
-"""Samples that begin with different Huffman codes, however these are: 0 alone may be one, but then 10 is another."""
+_OTHER_SAMPLES = b"\xaa\x95\x68\x13" * 32
+"""Samples that begin with a Huffman code of the half that 1 opens; the decoder itself goes on with zeros."""
 _DECODER_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError)
 
 
@@ -109,10 +109,9 @@ def _decode_jpeg(data: bytes, stream: CodeStream) -> Samples:
     nothing. So none may depend on what is behind the scans. That of JPEG-LS wants a marker exactly behind the last.
     """
     decoded = _decode(data[: stream.end], stream)
-    for other in () if stream.is_jpeg_ls else _OTHER_SAMPLES:
-        if not numpy.array_equal(decoded, _decode(spliced(data, stream, other), stream)):
-            raise SubOperationFailed("the JPEG code stream ends early")
-    return decoded
+    if stream.is_jpeg_ls or numpy.array_equal(decoded, _decode(spliced(data, stream, _OTHER_SAMPLES), stream)):
+        return decoded
+    raise SubOperationFailed("the JPEG code stream ends early")
 
 
 def _decode(data: bytes, stream: CodeStream) -> Samples:

@@ -12,6 +12,10 @@ Chunk = Sequence[Buffer]
 Chunks = Generator[Chunk]
 
 
+class HeadSuffices(Exception):
+    """Thrown into the generator: the client has the answer already, or wants its head alone."""
+
+
 def nothing() -> Chunks:
     """The body of an answer that has none."""
     with suppress(GeneratorExit):

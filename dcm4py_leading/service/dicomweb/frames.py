@@ -103,6 +103,7 @@ def retrieve_values(runtime: Runtime, wanted: WantedValues, is_gone: Callable[[]
         return found.head, nothing()
     media_type = _media_type(values.transfer_syntax_uid, wanted.accepted)
     found.head = replace(found.head, media_type=media_type)
+    found.validate(wanted.accepted, wanted.frames, wanted.path)
     told = f"{media_type}; transfer-syntax={values.transfer_syntax_uid}" if values.transfer_syntax_uid else media_type
     chunks = answered(
         found,

@@ -9,16 +9,18 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.dataset.elements import Elements
 from dcm4py_leading.dataset.json_tree import BULK_VRS, Path, json_of_tree
 from dcm4py_leading.dataset.reading import parse, read_data_set
 from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.vr import dictionary_vr
 from dcm4py_leading.errors import StatusError
-from dcm4py_leading.model.bounds import METADATA_VALUE_BYTES
+from dcm4py_leading.model.bounds import METADATA_BYTES, METADATA_VALUE_BYTES
 from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
 from dcm4py_leading.service.dicomweb.objects import (
     AS_STORED,
+    Found,
     Named,
     ObjectsHead,
     accepted_for,
@@ -36,6 +38,10 @@ _CHUNK = 1 << 16
 _SHORT = 4096
 """Octets of an element that is read by itself: headers are read in such pieces, too."""
 _READING = ObjectErrors("its metadata cannot be told")
+
+
+MetadataMemo = BoundedCache[str, tuple[bytes, ...]]
+"""Chunks of answers, by their validators."""
 
 
 class Opening(NamedTuple):
@@ -56,17 +62,44 @@ def retrieve_metadata(runtime: Runtime, named: Named, is_gone: Callable[[], bool
     first = first_of(found, (AS_STORED,))
     if first is None:
         return found.head, nothing()
+    found.validate("metadata")
+    told = found.head.validator
+    known = runtime.metadata.get(told) if told else None
     chunks = answered(
         found,
         first,
         lambda stored: accepted_for(stored, (AS_STORED,)),
-        lambda objects: _array(objects, named.request.base_url),
+        lambda objects: (
+            _kept(_array(objects, named.request.base_url), told, runtime.metadata)
+            if known is None
+            else _known(found, known)
+        ),
     )
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks
 
 
-def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[Chunk]:
+def _kept(chunks: Iterator[bytes], validator: str, memo: MetadataMemo) -> Iterator[Chunk]:
+    """The chunks, remembered when all of them are made."""
+    made: list[bytes] | None = [] if validator else None
+    size = 0
+    for chunk in chunks:
+        yield (chunk,)
+        size += len(chunk)
+        if made is not None:
+            made.append(chunk)
+            if size > METADATA_BYTES:
+                made = None
+    if made is not None:
+        memo.put(validator, tuple(made), size)
+
+
+def _known(found: Found, made: Chunk) -> Iterator[Chunk]:
+    found.sent = found.retrieval.expected
+    yield made
+
+
+def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[bytes]:
     text, size = ["["], 0
     for number, prepared in enumerate(objects):
         if number:
@@ -74,10 +107,10 @@ def _array(objects: Iterator[PreparedObject], base_url: str) -> Iterator[Chunk]:
         text.append(_object(prepared, base_url))
         size += len(text[-1])
         if size >= _CHUNK or not number:
-            yield ("".join(text).encode(),)
+            yield "".join(text).encode()
             text, size = [], 0
     text.append("]")
-    yield ("".join(text).encode(),)
+    yield "".join(text).encode()
 
 
 def _object(prepared: PreparedObject, base_url: str) -> str:

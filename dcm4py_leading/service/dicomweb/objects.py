@@ -6,8 +6,8 @@ They are found, coerced and cut as those of a C-MOVE, and leave as the parts of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
@@ -19,7 +19,8 @@ from dcm4py_leading.dataset.scan import is_encapsulated
 from dcm4py_leading.errors import ArchiveUnavailable, DependencyError, StatusError, SubOperationFailed
 from dcm4py_leading.log import ref
 from dcm4py_leading.model.values import Level
-from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, nothing
+from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, HeadSuffices, nothing
+from dcm4py_leading.service.dicomweb.validator import validator
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
 from dcm4py_leading.service.retrieve.encode import UNCOMPRESSED, PreparedObject
 from dcm4py_leading.service.retrieve.request import RetrieveRequest, retrieve
@@ -71,6 +72,9 @@ class WantedObjects:
     transfer_syntaxes: tuple[str, ...]
     """Those that the client takes: UIDs, AS_STORED, DEFAULT."""
     boundary: str
+    """Empty for one object that is no part of anything."""
+    is_middle: bool = False
+    """True if of a study or series one object is meant that stands for it."""
 
     def to_json(self) -> Any:
         """As it passes between processes."""
@@ -83,6 +87,7 @@ class WantedObjects:
             named=Named.from_json(value["named"]),
             transfer_syntaxes=tuple(value["transfer_syntaxes"]),
             boundary=value["boundary"],
+            is_middle=value["is_middle"],
         )
 
 
@@ -99,6 +104,8 @@ class ObjectsHead:
     """That of frames, another value or pictures."""
     is_multipart: bool = False
     """Of pictures, True if each of them is a part."""
+    validator: str = ""
+    """Validator of the answer (`validator.validator`)."""
 
 
 @dataclass(slots=True)
@@ -114,8 +121,15 @@ class Found:
     head: ObjectsHead = field(default_factory=ObjectsHead)
     sent: int = 0
     transcoded: int = 0
+    stored: Sequence[RetrievedObject] = ()
+    """All objects, where they are stored here."""
     strangers: int = 0
     """Objects that another archive has sent although another instance is asked for."""
+
+    def validate(self, *form: object) -> None:
+        """Tell the validator of the answer, which has ``form``."""
+        told = validator(self.runtime, self.ended.request, self.retrieval, self.stored, *form)
+        self.head = replace(self.head, validator=told)
 
     def only(self, is_wanted: Callable[[RetrievedObject], bool]) -> Iterator[RetrievedObject]:
         """The objects that are wanted, of those that another archive sends."""
@@ -203,6 +217,7 @@ def retrieve_objects(
     first = first_of(found, wanted.transfer_syntaxes)
     if first is None:
         return found.head, nothing()
+    found.validate(wanted.transfer_syntaxes)
     chunks = answered(
         found,
         first,
@@ -258,7 +273,7 @@ def _is_possible(stored: str, wanted: Collection[str]) -> bool:
 
 def _first(found: Found, wanted: Collection[str], prepare: Prepare) -> PreparedObject | None:
     if found.retrieval.stream is None:
-        all_of_them = list(found.objects)
+        found.stored = all_of_them = list(found.objects)
         possible = [obj for obj in all_of_them if _is_possible(obj.transfer_syntax_uid, wanted)]
         left_out = [obj for obj in all_of_them if not _is_possible(obj.transfer_syntax_uid, wanted)]
         syntaxes = ", ".join(sorted({obj.transfer_syntax_uid for obj in left_out}))
@@ -298,6 +313,8 @@ def answered(
         yield ()
         yield from written(objects)
         found.finish(_PARTIAL if found.head.left_out else _SUCCESS)
+    except HeadSuffices:
+        found.finish(_SUCCESS, sent="head")
     except GeneratorExit:
         found.finish(_CANCELLED, ended="connection lost")
         raise
@@ -332,12 +349,14 @@ def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> It
     """The multipart body (RFC 2046 5.1)."""
     for prepared in objects:
         yield from _part(prepared, boundary, ae_title)
-    yield (end_of(boundary),)
+    if boundary:
+        yield (end_of(boundary),)
 
 
 def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[Chunk]:
     syntax = prepared.transfer_syntax_uid
-    head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") + encode_header(
+    head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") if boundary else b""
+    head += encode_header(
         sop_class_uid=prepared.sop_class_uid,
         sop_instance_uid=prepared.sop_instance_uid,
         transfer_syntax_uid=syntax,

@@ -52,6 +52,8 @@ class WantedPictures:
     """Of an instance; none for all."""
     is_thumbnail: bool = False
     """True for one picture that stands for all, which says why where it shows no image."""
+    is_middle: bool = False
+    """True if of a study or series one object is meant that stands for it."""
 
     def to_json(self) -> Any:
         """As it passes between processes."""
@@ -67,6 +69,7 @@ class WantedPictures:
             boundary=value["boundary"],
             frames=tuple(value["frames"]),
             is_thumbnail=value["is_thumbnail"],
+            is_middle=value["is_middle"],
         )
 
 
@@ -100,6 +103,7 @@ def retrieve_rendered(
         found.close()
         found.finish(0x0000)
         return found.head, nothing()
+    found.validate(wanted.accepted, wanted.rendering, wanted.frames, wanted.is_thumbnail)
     chunks = answered(found, first, lambda stored: accepted_for(stored, (AS_STORED,)), body)
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks

@@ -32,7 +32,7 @@ from dcm4py_leading.model.bounds import WEB_SEARCH_SECONDS
 from dcm4py_leading.model.device import ApplicationEntity
 from dcm4py_leading.model.values import InformationModel, Level
 from dcm4py_leading.service.dicomweb.attributes import default_attributes, identifying
-from dcm4py_leading.service.dicomweb.chunks import Chunks
+from dcm4py_leading.service.dicomweb.chunks import Chunks, HeadSuffices
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
 from dcm4py_leading.service.find.query import FindResult, find
 from dcm4py_leading.service.find.request import FindRequest
@@ -224,6 +224,8 @@ class _Rows:
                 yield ((separator + ",".join(_row(self._wanted, data) for data in page)).encode(),)
                 separator = ","
             yield (b"]",)
+            self._end(self._count)
+        except HeadSuffices:
             self._end(self._count)
         except GeneratorExit:
             self._ended.tell(_CANCELLED, {**self._details, "matches": self._count, "ended": "connection lost"})

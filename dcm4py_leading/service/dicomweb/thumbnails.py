@@ -6,6 +6,7 @@ picture says so in words.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -31,6 +32,8 @@ from dcm4py_leading.service.picture.picture import is_image
 from dcm4py_leading.service.retrieve.encode import ObjectErrors, PreparedObject
 from dcm4py_leading.service.runtime import Runtime
 from dcm4py_leading.service.studies.search import instances, series
+
+LOG = logging.getLogger(__name__)
 
 _READING = ObjectErrors("it cannot be read")
 _NO_IMAGES = frozenset(
@@ -95,7 +98,8 @@ def _drawn(first: PreparedObject, wanted: WantedPictures, rendering: Rendering) 
             if number > len(values.places):
                 return b""
             return draw_frame(values, number - 1, rendering)
-    except SubOperationFailed:
+    except SubOperationFailed as err:
+        LOG.info("a thumbnail says that an image cannot be decoded: %s", err)
         return _in_words(f"cannot be decoded: {UID(first.transfer_syntax_uid).name}", rendering)
 
 

@@ -60,7 +60,7 @@ class Ended:
     def __init__(self, service: str, runtime: Runtime, request: WebRequest, ae: ApplicationEntity) -> None:
         self._service = service
         self._runtime = runtime
-        self._request = request
+        self.request = request
         self._ae = ae
         self._started = time.monotonic()
         self._is_told = False
@@ -74,8 +74,8 @@ class Ended:
         LOG.info(
             "%s from=%s user=%s to=%s status=0x%04X%s ms=%d",
             self._service,
-            word(self._request.client),
-            word(self._request.user or "-"),
+            word(self.request.client),
+            word(self.request.user or "-"),
             word(self._ae.ae_title),
             status,
             "".join(f" {name}={word(str(value))}" for name, value in details.items()),

@@ -35,6 +35,10 @@ _OUTLIERS = (0.5, 99.5)
 def draw(frame: Any, ds: Dataset, rendering: Rendering) -> bytes:
     """The picture of a frame that pydicom has decoded."""
     image = Image.fromarray(eight_bits(frame, ds, rendering.window))
+    if rendering.part is not None:
+        left, top, right, bottom = rendering.part
+        first, last = (int(left * image.width), int(top * image.height)), (right * image.width, bottom * image.height)
+        image = image.crop((*first, max(first[0] + 1, round(last[0])), max(first[1] + 1, round(last[1]))))
     if rendering.viewport is not None:
         image = _shown(image, rendering.viewport)
     return _encoded(image, rendering)

@@ -49,6 +49,8 @@ class Rendering:
     """Way from an image to a picture (PS3.18 8.3.5)."""
 
     media_type: str = JPEG
+    part: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of a region, as shares of width and height (PS3.18 9.4.1.2.7); None for all."""
     viewport: Viewport | None = None
     window: Window | None = None
     """None for that of the object."""
@@ -62,7 +64,10 @@ class Rendering:
         if viewport is not None:
             region = viewport["region"]
             viewport = Viewport(**{**viewport, "region": None if region is None else tuple(region)})
-        return cls(**{**value, "viewport": viewport, "window": None if window is None else Window(**window)})
+        part = None if value["part"] is None else tuple(value["part"])
+        return cls(
+            **{**value, "part": part, "viewport": viewport, "window": None if window is None else Window(**window)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

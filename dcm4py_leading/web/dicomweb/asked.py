@@ -24,10 +24,15 @@ def uids_of_path(request: Request) -> tuple[str, ...]:
     uids = []
     for name in ("study", "series", "instance"):
         if (uid := request.path_params.get(name)) is not None:
-            if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
-                raise MalformedUid(f"the UID of the {name} is no UID")
-            uids.append(uid)
+            uids.append(required_uid(name, uid))
     return tuple(uids)
+
+
+def required_uid(name: str, uid: str) -> str:
+    """The UID; ``name`` is that of the entity. Raises MalformedUid."""
+    if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
+        raise MalformedUid(f"the UID of the {name} is no UID")
+    return uid
 
 
 def web_request(request: Request, public_url: PublicUrl | None) -> WebRequest:

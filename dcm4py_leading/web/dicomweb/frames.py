@@ -15,6 +15,7 @@ from dcm4py_leading.model.bounds import WEB_FRAMES
 from dcm4py_leading.service.dicomweb.frames import IMAGE_TYPES, OCTETS, WantedValues
 from dcm4py_leading.service.dicomweb.metadata import PIXELS
 from dcm4py_leading.service.dicomweb.objects import AS_STORED, DEFAULT
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.objects import INSTANCE, SERIES, STUDY, Retrieving, answer, named_by, refusing
 from dcm4py_leading.web.dicomweb.search import PATH
@@ -28,7 +29,7 @@ _FRAME = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _VALUE = re.compile(r"[0-9A-Fa-f]{8}(/[1-9][0-9]{0,8}/[0-9A-Fa-f]{8}){0,16}", re.ASCII)
 
 
-def value_routes(service: Retrieving, room: Room, public_url: PublicUrl | None) -> list[Route]:
+def value_routes(service: Retrieving, room: Room, public_url: PublicUrl | None, validators: Validators) -> list[Route]:
     """The routes; ``public_url`` as in `search.search_routes`."""
 
     def frames(request: Request) -> Response:
@@ -57,7 +58,7 @@ def value_routes(service: Retrieving, room: Room, public_url: PublicUrl | None) 
             WantedValues(named=named, accepted=accepted, boundary=boundary, frames=numbers, path=path)
         )
         media_type = f'{MULTIPART}; type="{found.head.media_type}"; boundary={boundary}'
-        return answer(request, found, media_type=media_type, what="frames" if numbers else "values")
+        return answer(request, found, validators, media_type=media_type, what="frames" if numbers else "values")
 
     def route(path: str, handler: Handler) -> Route:
         endpoint = needs(Role.VIEWER, room.serves(refusing(handler)))

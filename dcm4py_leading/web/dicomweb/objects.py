@@ -18,6 +18,7 @@ from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead,
 from dcm4py_leading.service.monitor.echo import UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.search import PATH
 from dcm4py_leading.web.gate.access import needs
@@ -41,6 +42,10 @@ class FoundObjects(Chunks, Protocol):
         """Head of the answer."""
         ...
 
+    def end_with_head(self) -> None:
+        """Close it where the head is all that is wanted."""
+        ...
+
 
 class Retrieving(Protocol):
     """The service as the routes may use it. Called from a worker thread."""
@@ -61,7 +66,7 @@ class Retrieving(Protocol):
         ...
 
 
-def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None) -> list[Route]:
+def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None, validators: Validators) -> list[Route]:
     """The routes; ``public_url`` as in `search.search_routes`."""
 
     def objects(request: Request) -> Response:
@@ -71,13 +76,13 @@ def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None)
         boundary = secrets.token_hex(16)
         named = named_by(request, public_url)
         found = service.objects(WantedObjects(named=named, transfer_syntaxes=syntaxes, boundary=boundary))
-        return answer(request, found, media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}')
+        return answer(request, found, validators, media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}')
 
     def metadata(request: Request) -> Response:
         if not accepts_any(request, (DICOM_JSON, JSON)):
             return error(HTTPStatus.NOT_ACCEPTABLE, f"Accept: expected {DICOM_JSON} or {JSON}")
         found = service.metadata(named_by(request, public_url))
-        return answer(request, found, media_type=DICOM_JSON, is_compressed=accepts_gzip(request))
+        return answer(request, found, validators, media_type=DICOM_JSON, is_compressed=accepts_gzip(request))
 
     return [
         Route(f"{PATH}{path}{suffix}", needs(Role.VIEWER, room.serves(refusing(handler))), methods=["GET"], name=name)
@@ -115,23 +120,31 @@ def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:
 
 
 def answer(
-    request: Request, found: FoundObjects, *, media_type: str, is_compressed: bool = False, what: str = "objects"
+    request: Request,
+    found: FoundObjects,
+    validators: Validators,
+    *,
+    media_type: str,
+    is_compressed: bool = False,
+    what: str = "objects",
 ) -> Response:
-    """The answer, or why there is none."""
+    """The answer; its head alone where that is wanted, or the client has the rest; or why there is none."""
     head = found.head
     if head.is_empty:
         found.close()
         if head.left_out:
             return error(HTTPStatus.NOT_ACCEPTABLE, f"no {what} can be had as the Accept header says: {head.why}")
         return error(HTTPStatus.NOT_FOUND, f"there are no such {what}")
-    headers = {"Vary": "Accept, Accept-Encoding"}
+    judged = validators.judge(request, head.validator)
+    headers = {"Vary": "Accept, Accept-Encoding", **judged.headers}
+    if judged.status is not None:
+        found.end_with_head()
+        return Response(status_code=judged.status, headers=headers)
     if head.left_out:
         text = f"{head.left_out} {what} are left out, which cannot be had"
         headers["Warning"] = f'299 {request.url.netloc} "{text}"'
-    return Streamed(
-        found,
-        media_type=media_type,
-        headers=headers,
-        status_code=HTTPStatus.PARTIAL_CONTENT if head.left_out else HTTPStatus.OK,
-        is_compressed=is_compressed,
-    )
+    status = HTTPStatus.PARTIAL_CONTENT if head.left_out else HTTPStatus.OK
+    if request.method == "HEAD":
+        found.end_with_head()
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return Streamed(found, media_type=media_type, headers=headers, status_code=status, is_compressed=is_compressed)

@@ -60,6 +60,17 @@ def number_of(name: str, text: str, most: int) -> int:
     return _number(name, text, 1, most)
 
 
+def part_of(name: str, text: str) -> tuple[float, float, float, float]:
+    """Region as shares of the image: ``left,top,right,bottom``, each from 0 to 1."""
+    try:
+        left, top, right, bottom = map(float, text.split(","))
+    except ValueError as err:
+        raise WrongPicture(f"{name}: expected left,top,right,bottom") from err
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise WrongPicture(f"{name}: expected numbers from 0 to 1, and a region that is not empty")
+    return left, top, right, bottom
+
+
 _MOST = 0xFFFF
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from dcm4py_leading.model.bounds import WEB_FRAMES
 from dcm4py_leading.service.dicomweb.rendered import DOCUMENT_TYPES, PICTURES, WantedPictures
 from dcm4py_leading.service.picture.job import JPEG, Rendering, Viewport
+from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.objects import INSTANCE, PATHS, SERIES, STUDY, FoundObjects, answer, named_by, refusing
 from dcm4py_leading.web.dicomweb.picture_parameters import WrongPicture, quality_of, viewport_of, window_of
@@ -41,7 +42,7 @@ class Picturing(Protocol):
         ...
 
 
-def picture_routes(service: Picturing, room: Room, public_url: PublicUrl | None) -> list[Route]:
+def picture_routes(service: Picturing, room: Room, public_url: PublicUrl | None, validators: Validators) -> list[Route]:
     """The routes; ``public_url`` as in `search.search_routes`."""
 
     def rendered(request: Request) -> Response:
@@ -66,7 +67,7 @@ def picture_routes(service: Picturing, room: Room, public_url: PublicUrl | None)
             frames=frames,
             is_thumbnail=is_thumbnail,
         )
-        return answered(request, service.rendered(wanted), wanted.boundary)
+        return answered(request, service.rendered(wanted), validators, wanted.boundary)
 
     def route(path: str, handler: Handler, name: str) -> Route:
         endpoint = needs(Role.VIEWER, room.serves(refusing(handler)))
@@ -79,12 +80,12 @@ def picture_routes(service: Picturing, room: Room, public_url: PublicUrl | None)
     ]
 
 
-def answered(request: Request, found: FoundObjects, boundary: str) -> Response:
+def answered(request: Request, found: FoundObjects, validators: Validators, boundary: str) -> Response:
     """The answer, or why there is none."""
     media_type = found.head.media_type
     if found.head.is_multipart:
         media_type = f'{MULTIPART}; type="{media_type}"; boundary={boundary}'
-    return answer(request, found, media_type=media_type, what="pictures")
+    return answer(request, found, validators, media_type=media_type, what="pictures")
 
 
 def _rendering(request: Request, *, is_thumbnail: bool) -> Rendering:

@@ -36,6 +36,10 @@ class FoundRows(Chunks, Protocol):
         """Head of the answer."""
         ...
 
+    def end_with_head(self) -> None:
+        """Close it where the head is all that is wanted."""
+        ...
+
 
 class Searching(Protocol):
     """The service as the routes may use it. Called from a worker thread."""
@@ -136,4 +140,7 @@ def _answer(request: Request, found: FoundRows, *, is_fuzzy: bool, is_count: boo
             return JSONResponse({"count": head.count}, headers=headers)
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
     headers["Vary"] = "Accept-Encoding"
+    if request.method == "HEAD":
+        found.end_with_head()
+        return Response(headers=headers, media_type=DICOM_JSON)
     return Streamed(found, media_type=DICOM_JSON, headers=headers, is_compressed=accepts_gzip(request))

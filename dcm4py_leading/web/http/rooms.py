@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, Semaphore
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,11 +27,13 @@ class Room:
     An answer that is `Streamed` counts up to its end.
     """
 
-    def __init__(self, what: str, *, threads: int, waiting: int) -> None:
-        """``what`` names the kind, for the log."""
+    def __init__(self, what: str, *, threads: int, waiting: int, streams: int | None = None) -> None:
+        """``what`` names the kind, for the log; ``streams`` bounds the answers under way, which need no thread."""
         self._what = what
         self._threads = threads
-        self._most = threads + waiting
+        self._streams = threads + waiting if streams is None else streams
+        self._most = max(threads, streams or 0) + waiting
+        self._places: Semaphore | None = None
         self._limiter: CapacityLimiter | None = None
         self._count = 0
         self._refused = Repeated(LOG)
@@ -45,9 +47,15 @@ class Room:
                 self._refused.warning("HTTP: a request to %s was refused, as %d are waiting", self._what, self._count)
                 too_many = f"too many requests to {self._what} at once"
                 return refusal(request, 503, too_many, headers={"Retry-After": "5"})
-            if self._limiter is None:  # it belongs to the event loop, which is there now
+            if self._limiter is None or self._places is None:  # they belong to the event loop, which is there now
                 self._limiter = CapacityLimiter(self._threads)
+                self._places = Semaphore(self._streams)
             self._count += 1
+            try:
+                await self._places.acquire()
+            except BaseException:  # leaves, and raises on whatever it was
+                self._count -= 1
+                raise
             try:
                 response = await run_sync(handler, request, limiter=self._limiter)
             except BaseException:  # leaves, and raises on whatever it was
@@ -62,4 +70,6 @@ class Room:
         return endpoint
 
     def _leave(self) -> None:
+        assert self._places is not None
+        self._places.release()
         self._count -= 1

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from dicomweb_client.api import DICOMwebClient
-from pydicom import DataElement, Dataset
+from pydicom import DataElement, Dataset, dcmread
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
@@ -171,9 +171,8 @@ def test_file_that_is_gone_ends_the_connection(seed: Seed, tmp_path: Path) -> No
     files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=3)
     assert store(seed.archive_port, files) == [0x0000] * 3
     with served(app=create_app(seed.service)) as own:
-        path = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}/metadata"
-        last = own.get(path).json()[-1]["00080018"]["Value"][0]
-        (file,) = [one for one in seed.objects if last.encode() in one.read_bytes()]
-        file.unlink()
+        path = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}"
+        parts = own.get(path).content
+        max(seed.objects, key=lambda file: parts.index(dcmread(file).SOPInstanceUID.encode())).unlink()
         with pytest.raises(httpx.RemoteProtocolError):
-            own.get(path)
+            own.get(f"{path}/metadata")

@@ -18,6 +18,7 @@ from pydicom.uid import UID, EncapsulatedPDFStorage
 from dcm4py_leading.service.dicomweb.objects import Named
 from dcm4py_leading.service.dicomweb.rendered import WantedPictures
 from dcm4py_leading.service.dicomweb.web_request import WebRequest
+from dcm4py_leading.service.picture.decoders import decoders
 from dcm4py_leading.service.picture.job import Rendering
 from dcm4py_leading.web.app import create_app
 from tests.fixtures.datasets import read_sample
@@ -242,6 +243,16 @@ def test_thumbnail_of_what_is_no_image_says_so(archive: Seed, http: httpx.Client
     unknown = keep(archive, broken, "unknown")
     assert opened(http.get(f"{unknown}/thumbnail", headers=PNG)).size == (64, 64)
     assert http.get(f"{unknown}/rendered").status_code == 406
+
+
+def test_too_many_at_once_are_refused(http: httpx.Client, ramp_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(decoders(), "_most", 0)
+        patch.setattr(decoders(), "_most_waiting", 0)
+        for path in ("rendered", "thumbnail", "frames/1/rendered"):
+            refused = http.get(f"{ramp_path}/{path}")
+            assert (refused.status_code, "too many images" in refused.json()["errorMessage"]) == (503, True)
+    assert http.get(f"{ramp_path}/rendered").status_code == 200
 
 
 def test_other_client_gets_pictures(http: httpx.Client, ramp_path: str) -> None:

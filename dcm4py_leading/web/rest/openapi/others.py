@@ -46,6 +46,7 @@ SUMMARIES = {
     _RS + "/studies/{study}/series/{series}/rendered": "WADO-RS: the images of a series as pictures.",
     _RS + "/studies/{study}/series/{series}/thumbnail": "WADO-RS: a small picture of a series.",
     _RS + "/studies/{study}/thumbnail": "WADO-RS: a small picture of a study.",
+    "/dcm4chee-arc/aets/{aet}/wado": "WADO-URI: one object, as it is or as a picture; see docs/dicomweb.md.",
     "/dcm4py-leading/configuration": "The configuration in force.",
     "/dcm4py-leading/configuration/pending": "What a reload would change.",
     "/dcm4py-leading/listeners": "The listeners for DICOM.",
