@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -304,14 +305,15 @@ def _bench(directory: Path, *options: str) -> Results:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.benchmark", *small, *options, "--dir", str(stores), "--json", str(run)],
         cwd=ROOT,
-        # Bytecode of another revision would be left behind in the cache of ours.
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=400,
         check=False,
     )
+    if sys.pycache_prefix is not None:  # that of another revision, which each of its processes has read
+        shutil.rmtree(Path(sys.pycache_prefix, *stores.resolve().parts[1:]), ignore_errors=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = results.read(run)
     assert [check for check in found.checks if not check.passed] == []

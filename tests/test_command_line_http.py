@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import ssl
 from collections.abc import Mapping
@@ -37,13 +38,20 @@ def pair(authority: Authority) -> Pair:
     return authority.issue("archive", "DNS:localhost,IP:127.0.0.1,IP:::1")
 
 
-@pytest.fixture
-def users(tmp_path: Path) -> Path:
-    path = tmp_path / "users"
+@pytest.fixture(scope="module")
+def made_users(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To make a password file takes long, as it has to."""
+    path = tmp_path_factory.mktemp("made") / "users"
     for name, role in ROLES.items():
         typed = f"{PASSWORDS[name]}\n" * 2
         assert run("user", "add", path, name, "--role", role, typed=typed).exit_code == 0
     return path
+
+
+@pytest.fixture
+def users(made_users: Path, tmp_path: Path) -> Path:
+    """A password file of the test's own."""
+    return Path(shutil.copy(made_users, tmp_path / "users"))
 
 
 def log_in(name: str, password: str | None = None) -> dict[str, str]:

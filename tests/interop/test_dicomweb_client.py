@@ -1,4 +1,4 @@
-"""QIDO-RS as Python's dicomweb-client asks it: of the archive here, and through the proxy in front of Orthanc."""
+"""DICOMweb as Python's dicomweb-client asks for it: of the archive here, and through the proxy in front of Orthanc."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from dicomweb_client.api import DICOMwebClient
@@ -48,9 +49,14 @@ def study(directory: Path, number: int, name: str, patient_id: str, **settings: 
     )
 
 
+def as_data_set(row: dict[str, Any]) -> Dataset:
+    """The attributes without large values."""
+    return Dataset.from_json(row, lambda _: b"")
+
+
 def told(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Study and patient of each row, as pydicom reads them."""
-    found = [Dataset.from_json(row) for row in rows]
+    found = [as_data_set(row) for row in rows]
     return [(str(ds.StudyInstanceUID).rpartition(".")[2], str(ds.PatientName)) for ds in found]
 
 
@@ -59,7 +65,7 @@ def fronted(
     request: pytest.FixtureRequest, seed: Seed, orthanc: Callable[..., Orthanc], tmp_path: Path, running: ExitStack
 ) -> DICOMwebClient:
     """Three studies of Old^Name, here or in a PACS that the service stands in front of, and New^Name in the leading."""
-    seed.lead()
+    seed.lead(dcmProperty=[])
     seed.change(QUERY_RULE)
     leader = orthanc(ae_title="QRSCP", settings={"DicomPort": seed.leading_port})
     for number in range(3):
@@ -103,3 +109,21 @@ def test_relational_search_that_the_pacs_does_not_answer_is_501(
     web = client(seed, running)
     with pytest.raises(HTTPError, match=r"501 .*/rs/series"):
         web.search_for_series(search_filters={"PatientID": "OLD"})
+
+
+def test_metadata_objects_frames_bulk_data_and_pictures(fronted: DICOMwebClient) -> None:
+    rows = fronted.retrieve_study_metadata(f"{STUDY}.1")
+    assert told(rows) == [("1", "New^Name")] * 4
+    for row in rows:
+        metadata = as_data_set(row)
+        uids = (metadata.StudyInstanceUID, metadata.SeriesInstanceUID, metadata.SOPInstanceUID)
+        ds = fronted.retrieve_instance(*uids)
+        assert (ds.PatientName, ds.PatientID, ds.Rows) == ("New^Name", "NEW", metadata.Rows)
+        assert fronted.retrieve_instance_frames(*uids, frame_numbers=[1]) == [ds.PixelData]
+        # The client's Host lacks the port, so URLs that are built from it do too.
+        path = urlsplit(row["7FE00010"]["BulkDataURI"]).path
+        assert fronted.retrieve_bulkdata(urljoin(fronted.base_url, path)) == [ds.PixelData]
+    (series,) = {str(row["0020000E"]["Value"][0]) for row in rows[:1]}
+    assert len(fronted.retrieve_series(f"{STUDY}.1", series)) == 2
+    assert len(fronted.retrieve_series_metadata(f"{STUDY}.1", series)) == 2
+    assert fronted.retrieve_instance_rendered(*uids, media_types=("image/png",)).startswith(b"\x89PNG")

@@ -145,18 +145,12 @@ def scene(
 
 
 @pytest.mark.peers
-@pytest.mark.ldap("dcmSpanningCFindSCP")
-@pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
-@pytest.mark.ldap("dcmSpanningCFindSCPRetrieveAET")
-def test_a_viewer_finds_the_studies_of_the_pacs_as_the_leading_archive_has_them(scene: Scene) -> None:
+@pytest.mark.ldap("dcmSpanningCFindSCP", "dcmSpanningCFindSCPPolicy", "dcmSpanningCFindSCPRetrieveAET")
+@pytest.mark.ldap("dcmFallbackCMoveSCP", "dcmFallbackCMoveSCPDestination", "dcmFallbackCMoveSCPCallingAET")
+def test_a_viewer_finds_and_retrieves_the_studies_of_the_pacs_as_the_leading_archive_has_them(
+    scene: Scene, tmp_path: Path
+) -> None:
     assert scene.matches() == {(STUDY, *NEW, "LEADING")}
-
-
-@pytest.mark.peers
-@pytest.mark.ldap("dcmFallbackCMoveSCP")
-@pytest.mark.ldap("dcmFallbackCMoveSCPDestination")
-@pytest.mark.ldap("dcmFallbackCMoveSCPCallingAET")
-def test_a_viewer_retrieves_them_with_the_attributes_of_the_leading_archive(scene: Scene, tmp_path: Path) -> None:
     assert scene.moved(STUDY) == len(scene.viewer.received()) == 3
     assert scene.delivered() == {(STUDY, *NEW)}
     assert {request.calling_ae_title for request in scene.viewer.store_requests()} == {"LEADING"}
@@ -167,22 +161,20 @@ def test_a_viewer_retrieves_them_with_the_attributes_of_the_leading_archive(scen
 
 
 @pytest.mark.peers
-def test_objects_of_a_modality_go_to_the_pacs_unchanged(scene: Scene, tmp_path: Path) -> None:
+def test_objects_of_a_modality_go_to_the_pacs_unchanged_and_unasked_ones_of_the_pacs_are_refused(
+    scene: Scene, tmp_path: Path
+) -> None:
     files = make_study(tmp_path / "new", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
+    refused = storescu(scene.port, files[:1], called_ae_title="LEADING", calling_ae_title="DCM4CHEE")
+    assert refused.status == 0xC000
+    assert "nobody asked DCM4CHEE for it, and here is no storage" in refused.output
+    assert scene.pacs.instance_count() == 3
+
     assert storescu(scene.port, files, called_ae_title="LEADING").returncode == 0
     assert scene.pacs.instance_count() == 6
     there = [scene.pacs.instance(one) for one in scene.pacs.rest("GET", "/instances")]
     assert {(ds.PatientID, str(ds.PatientName)) for ds in there} == {OLD}
     assert scene.matches() == {(STUDY, *NEW, "LEADING"), (LOCAL_STUDY, *NEW, "LEADING")}
-
-
-@pytest.mark.peers
-def test_unasked_object_of_the_pacs_is_refused(scene: Scene, tmp_path: Path) -> None:
-    files = make_study(tmp_path / "unasked", patient_id="OLD", patient_name="Old^Name", study_uid=LOCAL_STUDY)
-    refused = storescu(scene.port, files[:1], called_ae_title="LEADING", calling_ae_title="DCM4CHEE")
-    assert refused.status == 0xC000
-    assert "nobody asked DCM4CHEE for it, and here is no storage" in refused.output
-    assert scene.pacs.instance_count() == 3
 
 
 @pytest.mark.peers

@@ -20,13 +20,25 @@ PATH = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}"
 
 
 def test_objects_of_any_worker_and_its_failures(seed: Seed, serve: Serve, tmp_path: Path) -> None:
-    served = serve(2)
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "index.html").write_text('<script src="/app-config.js"></script>')
+    served = serve(2, options=["--viewer-dir", str(dist)])
     files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=3)
     assert store(seed.archive_port, files) == [0x0000] * 3
     for _ in range(4):  # by each worker
         assert len(parts_of(served.http.get(PATH))) == 3
     assert served.http.get(f"{PATH}.1").status_code == 404
     assert served.metric('dcm4py_requests_total{ae="DCM4CHEE",service="WADO-RS",status="0x0000"}') == 5
+    assert '"defaultDataSourceName": "DCM4CHEE"' in served.http.get("/viewer/app-config.js").text
+    frames = []
+    for _ in range(2):  # by each worker
+        (row, *_) = served.http.get(f"{PATH}/metadata").json()
+        path = f"{PATH}/series/{row['0020000E']['Value'][0]}/instances/{row['00080018']['Value'][0]}"
+        frames += parts_of(served.http.get(f"{path}/frames/1"))
+    assert frames[0] == frames[1]
+    for _ in range(4):  # each worker has decoders of its own
+        assert served.http.get(f"{PATH}/thumbnail", timeout=60).content.startswith(b"\xff\xd8")
     *_, last = parts_of(served.http.get(PATH))
     (file,) = [path for path in seed.objects if last.data_set in path.read_bytes()]
     file.unlink()
