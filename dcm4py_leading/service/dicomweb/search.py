@@ -356,7 +356,8 @@ def _row(wanted: Search, data: bytes) -> str:
         if all(found):
             path = "/".join(f"{name}/{uid}" for name, uid in zip(_RESOURCES, found, strict=False))
             added = {_RETRIEVE_URL: json_element(_RETRIEVE_URL, "UR", [f"{wanted.request.base_url}/{path}"])}
-    return json_object(data, without=(QUERY_RETRIEVE_LEVEL,), added=added)
+    # The URL is asked for as an attribute too, by Weasis; as a key it comes without a value.
+    return json_object(data, without=(QUERY_RETRIEVE_LEVEL, _RETRIEVE_URL), added=added)
 
 
 _LAST_UID = 0x0020000F
