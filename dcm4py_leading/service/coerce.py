@@ -28,6 +28,7 @@ from dcm4py_leading.coercion.changes import Change, apply
 from dcm4py_leading.coercion.original_attributes import original_attributes
 from dcm4py_leading.coercion.rules import CompiledRule
 from dcm4py_leading.coercion.select import CoercionContext, Peer, Selection, select_rules
+from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
 from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
@@ -127,7 +128,11 @@ class Coercer:
 
     @property
     def is_timeless(self) -> bool:
-        """True if messages, peers and answers alone decide what the rules do."""
+        """True if messages, peers and the answers about their studies alone decide what the rules do."""
+        # A leading archive answers about the study that it was asked for.
+        steps = [step for rule in self._rules for step in rule.steps if not isinstance(step, LeadingStep)]
+        if any(isinstance(step.writes, AllTags) or STUDY_INSTANCE_UID in step.writes for step in steps):
+            return False  # another study would be asked about
         return all(rule.is_timeless for rule in self._rules)
 
     @property

@@ -143,6 +143,8 @@ def _values(found: Found, prepared: PreparedObject, wanted: WantedValues) -> Val
                 found.head = ObjectsHead(is_empty=not values.places)
                 return values
             values = Values(MemoryBytes(b""), (), "") if len(wanted.path) > 1 else frames_of(prepared)
+            if wanted.path and wanted.path[0] != values.tag:  # the pixels are those of another element
+                values = values._replace(places=())
     except SubOperationFailed as err:
         found.head = ObjectsHead(is_empty=True, left_out=1, why=str(err))
         return Values(MemoryBytes(b""), (), "")

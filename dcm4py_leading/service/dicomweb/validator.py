@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from copy import deepcopy
 
 from pydicom import Dataset
 
@@ -56,7 +57,8 @@ def validator(
 
 def _octets(answer: Answer) -> bytes:
     if isinstance(answer, Dataset):
-        return write(answer, EXPLICIT_LITTLE)
+        # Others read it at the same time, and what is written may be changed in place.
+        return write(deepcopy(answer), EXPLICIT_LITTLE)
     if isinstance(answer, tuple):
         return b"".join(map(_octets, answer))
     return repr(answer).encode()

@@ -170,6 +170,15 @@ def test_what_else_decides_is_in_the_validator(http: httpx.Client, seed: Seed, t
     assert len(known) == 4
 
 
+def test_rule_that_names_another_study_leaves_no_validator(http: httpx.Client, seed: Seed) -> None:
+    other = OBJECT_RULE.replace("dcmLeadingCFindSCP: QRSCP", "dcmMergeAttribute: StudyInstanceUID=1.2.3")
+    seed.change(other.replace("Leading", "Another"))
+    seed.service.reload()
+    answer = http.get(PATH, headers=ANY)
+    assert answer.status_code == 200
+    assert "etag" not in answer.headers
+
+
 def test_metadata_are_made_once_for_an_answer(
     http: httpx.Client, seed: Seed, current: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,3 +199,16 @@ def test_question_passes_as_json() -> None:
         named=Named(request=request, uids=("1.2", "1.3", "1.4")), accepted=(("*", ""),), boundary="b", frames=(1, 2)
     )
     assert WantedValues.from_json(wanted.to_json()) == wanted
+
+
+def test_pixels_are_those_of_the_element_that_is_named(archive: Seed, http: httpx.Client) -> None:
+    ds = read_sample("MR_small.dcm")
+    pixels = bytes(range(256)) * (ds.Rows * ds.Columns * 4 // 256)
+    del ds.PixelData
+    ds.BitsAllocated = 32
+    ds.add_new(0x7FE00008, "OF", pixels)
+    path = keep(archive, ds, "float")
+    (part,) = parts_of(http.get(f"{path}/bulkdata/7FE00008"))
+    assert part.content == pixels
+    for other in ("7FE00009", "7FE00010"):
+        assert http.get(f"{path}/bulkdata/{other}").status_code == 404
