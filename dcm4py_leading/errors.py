@@ -243,6 +243,15 @@ class LoginRefused(LoginError):
     """Wrong user, wrong password, or no role here; the message is the same for all."""
 
 
+class TokenRefused(LoginRefused):
+    """A bearer token that does not hold; the message says why, and has nothing of the token."""
+
+    def __init__(self, message: str, *, is_forged: bool = False) -> None:
+        """``is_forged``: no token of the issuer can be like that, so it counts as a wrong log-in."""
+        super().__init__(message)
+        self.is_forged = is_forged
+
+
 class LoginThrottled(LoginError):
     """There were too many wrong passwords for this user, or from this address."""
 

@@ -87,6 +87,10 @@ def test_user_without_a_role_is_wrong_usage(file: Path) -> None:
         (("--ldap-url", "ldap://ldap.example/dc=a", "--login"), "without TLS: use ldaps:, ldapi: or --start-tls"),
         (("--ldap-url", "ldap://localhost/dc=a", "--login-user-filter", "uid={}"), "user filter"),
         (("--ldap-url", "ldap://localhost/dc=a", "--login", "--login-viewer-group", "ou=x"), "expected a group"),
+        (("--ldif", QUICKSTART, "--oidc-issuer", "https://a", "--oidc-client", "b"), "wants --login or --login-file"),
+        (("--ldif", QUICKSTART, "--oidc-issuer", "https://a"), "--oidc-issuer wants --oidc-client"),
+        (("--ldif", QUICKSTART, "--oidc-issuer", "http://a.example", "--oidc-client", "b"), "expected an https: URL"),
+        (("--ldif", QUICKSTART, "--oidc-client", "b"), "--oidc-client wants --oidc-issuer"),
     ],
 )
 def test_log_in_that_cannot_be_is_wrong_usage(tmp_path: Path, options: tuple[str, ...], told: str) -> None:

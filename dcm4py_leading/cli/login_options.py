@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from dcm4py_leading.cli.command import option
+from dcm4py_leading.cli.oidc_options import oidc_options
 from dcm4py_leading.config.ldap.login import GROUP_FILTER, USER_FILTER, USERS_RDN, LoginSearch
 from dcm4py_leading.config.ldap.source import LdapSource
 from dcm4py_leading.config.sources.source import ConfigSource
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.login.bearer import BearerTokens
 from dcm4py_leading.web.login.directory import DEFAULT_GROUPS, DirectoryUsers
 from dcm4py_leading.web.login.doorkeeper import LoginDoorkeeper
 from dcm4py_leading.web.login.password_file import FileUsers
@@ -28,6 +30,8 @@ class Login:
     file: Path | None
     search: LoginSearch
     groups: Mapping[Role, tuple[str, ...]]
+    tokens: BearerTokens | None = None
+    """Tokens that are accepted besides passwords."""
 
     def doorkeeper(self, source: ConfigSource) -> LoginDoorkeeper | None:
         """None where no log-in is configured.
@@ -36,11 +40,11 @@ class Login:
         PasswordFileError for a file that cannot be used.
         """
         if self.file is not None:
-            return LoginDoorkeeper(FileUsers(self.file))
+            return LoginDoorkeeper(FileUsers(self.file), tokens=self.tokens)
         if not self.by_directory:
             return None
         try:
-            return LoginDoorkeeper(_directory_users(source, self))
+            return LoginDoorkeeper(_directory_users(source, self), tokens=self.tokens)
         except ValueError as err:
             raise click.UsageError(f"--login: {err}") from err
 
@@ -96,6 +100,7 @@ def login_options(command: Callable[..., None]) -> Any:
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Users log in by this password file instead; see dcm4py-leading user -h.",
     )
+    @oidc_options
     @wraps(command)
     def with_login(
         login: bool,
@@ -106,10 +111,13 @@ def login_options(command: Callable[..., None]) -> Any:
         login_administrator_group: tuple[str, ...],
         login_service_group: tuple[str, ...],
         login_file: Path | None,
+        tokens: BearerTokens | None,
         **rest: Any,
     ) -> None:
         if login and login_file is not None:
             raise click.UsageError("give either --login or --login-file")
+        if tokens is not None and not login and login_file is None:
+            raise click.UsageError("--oidc-issuer wants --login or --login-file, too: by it people log in at the pages")
         try:
             search = LoginSearch(base_dn=login_base, user_filter=login_user_filter, group_filter=login_group_filter)
         except ValueError as err:
@@ -119,7 +127,8 @@ def login_options(command: Callable[..., None]) -> Any:
             Role.ADMINISTRATOR: login_administrator_group,
             Role.SERVICE: login_service_group,
         }
-        command(login=Login(by_directory=login, file=login_file, search=search, groups=groups), **rest)
+        chosen = Login(by_directory=login, file=login_file, search=search, groups=groups, tokens=tokens)
+        command(login=chosen, **rest)
 
     return with_login
 

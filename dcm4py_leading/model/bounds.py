@@ -266,6 +266,34 @@ LOGIN_REMEMBERED: Final = 256
 """Number of these that are known.
 
 Beyond: the one that was used the longest ago is checked again."""
+OIDC_TOKEN_CHARACTERS: Final = 16_384
+"""Length of a bearer token.
+
+Beyond: 401."""
+OIDC_DOCUMENT_BYTES: Final = 262_144
+"""Length of what the issuer of tokens publishes: its configuration, and its set of keys.
+
+Beyond: it is not read; the keys that are known go on."""
+OIDC_KEYS: Final = 64
+"""Keys of the issuer.
+
+Beyond: the set is not taken; the keys that are known go on."""
+OIDC_FETCH_SECONDS: Final = 5.0
+"""Fetching both.
+
+Beyond: the keys that are known go on; 503 where there are none."""
+OIDC_REFRESH_SECONDS: Final = 10.0
+"""Time in which the keys are fetched at most once, however many tokens name unknown ones.
+
+Beyond: such a token gets 401, or 503 where the last attempt failed."""
+OIDC_KEYS_SECONDS: Final = 3600.0
+"""Age of the keys of the issuer.
+
+Beyond: they are fetched again."""
+OIDC_KEYS_LAST_SECONDS: Final = 86_400.0
+"""Age of the keys of an issuer that gives no answer.
+
+Beyond: tokens get 503."""
 
 PASSWORD_FILE_BYTES: Final = 1_048_576
 """Length of a password file.

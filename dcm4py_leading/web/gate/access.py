@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from dcm4py_leading.errors import LoginError, LoginThrottled, LoginUnavailable
+from dcm4py_leading.errors import LoginError, LoginThrottled, LoginUnavailable, TokenRefused
 from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.answers import is_for_people, refusal
 from dcm4py_leading.web.http.rooms import Endpoint
@@ -77,6 +77,9 @@ def _not_logged_in(request: Request, login_error: LoginError | None) -> Response
         return refusal(request, HTTPStatus.TOO_MANY_REQUESTS, str(login_error), headers=headers)
     if isinstance(login_error, LoginUnavailable):
         return refusal(request, HTTPStatus.SERVICE_UNAVAILABLE, str(login_error))
+    if isinstance(login_error, TokenRefused):  # RFC 6750 3
+        told = f'Bearer realm="dcm4py-leading", error="invalid_token", error_description="{login_error}"'
+        return refusal(request, HTTPStatus.UNAUTHORIZED, str(login_error), headers={"WWW-Authenticate": told})
     if not is_for_people(request):
         return refusal(request, HTTPStatus.UNAUTHORIZED, str(login_error or "log in"), headers=_CHALLENGE)
     if "hx-request" in request.headers:  # htmx would put the log-in into a part of the page

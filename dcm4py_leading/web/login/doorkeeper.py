@@ -1,4 +1,4 @@
-"""Recognition of whoever asks, by the cookie of a session or by HTTP Basic; and logging in and out."""
+"""Recognition of whoever asks, by the cookie of a session, HTTP Basic or a bearer token; and logging in and out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from anyio.to_thread import run_sync
 from cachetools import TTLCache
 from starlette.requests import Request
 
-from dcm4py_leading.errors import LoginRefused, LoginUnavailable
+from dcm4py_leading.errors import LoginRefused, LoginUnavailable, TokenRefused
 from dcm4py_leading.log import word
 from dcm4py_leading.model.bounds import HTTP_THREADS, LOGIN_REMEMBERED, LOGIN_REMEMBERED_SECONDS
 from dcm4py_leading.web.gate.identity import Authenticator, Identity
+from dcm4py_leading.web.login.bearer import BearerTokens, bearer_token
 from dcm4py_leading.web.login.cookie import session_id_of
 from dcm4py_leading.web.login.credentials import Credentials, basic_credentials
 from dcm4py_leading.web.login.sessions import Sessions
@@ -57,9 +58,14 @@ class LoginDoorkeeper:
         clock: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
         key: bytes | None = None,
+        tokens: BearerTokens | None = None,
     ) -> None:
-        """``key`` of the hashes under which right passwords are remembered for a short time; random if None."""
+        """``key`` of the hashes under which right passwords are remembered for a short time; random if None.
+
+        ``tokens`` are accepted besides; without them, a bearer token counts for nothing.
+        """
         self._users = users
+        self._tokens = tokens
         self._throttle = Throttle(clock=clock)
         self.sessions = Sessions(clock=clock, new_id=new_id)
         self._key = key or secrets.token_bytes(_ID_BYTES)
@@ -68,7 +74,7 @@ class LoginDoorkeeper:
         self._limiter: CapacityLimiter | None = None
 
     async def identify(self, request: Request) -> Identity | None:
-        """By Authorization, if it is HTTP Basic; by the cookie of a session otherwise.
+        """By Authorization, if it is HTTP Basic or a token; by the cookie of a session otherwise.
 
         Raises LoginRefused, LoginThrottled, LoginUnavailable for an Authorization that does not do.
         """
@@ -76,6 +82,9 @@ class LoginDoorkeeper:
         credentials = None if authorization is None else basic_credentials(authorization)
         if credentials is not None:
             return await self._remembered(credentials, address_of(request))
+        token = None if authorization is None else bearer_token(authorization)
+        if token is not None and self._tokens is not None:
+            return await self._of_token(self._tokens, token, address_of(request))
         session_id = session_id_of(request)
         if session_id is None:
             return None
@@ -114,6 +123,17 @@ class LoginDoorkeeper:
             if identity is None:
                 identity = self._right[key] = await self._checked(credentials, address)
             return identity
+
+    async def _of_token(self, tokens: BearerTokens, token: str, address: str) -> Identity:
+        """The user of a token. One that has merely expired is no attempt to guess: viewers send many at once."""
+        self._throttle.check_address(address)
+        try:
+            return await tokens.identity_of(token)
+        except TokenRefused as err:
+            if err.is_forged:
+                self._throttle.wrong(address)
+            LOG.info("a bearer token from %s was refused: %s", address, err)
+            raise
 
     async def _checked(self, credentials: Credentials, address: str) -> Identity:
         attempt = self._throttle.begin(credentials.user, address)

@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dcm4py_leading.errors import LoginThrottled
@@ -51,18 +51,24 @@ class Throttle:
         """An attempt, which counts as wrong until it is `right` or `void`. Raises LoginThrottled."""
         with self._lock:
             attempt = Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address)))
-            self._check(attempt, user)
-            for key in (attempt.user, attempt.address):
-                self._failures.setdefault(key, deque(maxlen=LOGIN_FAILURES)).append(attempt.began)
-                self._failures.move_to_end(key)
-            while len(self._failures) > LOGIN_FAILURES_REMEMBERED:
-                self._failures.popitem(last=False)
+            self._check(attempt.began, (attempt.user, attempt.address), user)
+            self._count(attempt.began, attempt.user, attempt.address)
             return attempt
 
     def check(self, user: str, address: str) -> None:
         """Raise LoginThrottled where an attempt would be refused."""
         with self._lock:
-            self._check(Attempt(self._clock(), ("user", name_key(user)), ("address", _network(address))), user)
+            self._check(self._clock(), (("user", name_key(user)), ("address", _network(address))), user)
+
+    def check_address(self, address: str) -> None:
+        """Raise LoginThrottled where an attempt from there would be refused, whoever the user is."""
+        with self._lock:
+            self._check(self._clock(), (("address", _network(address)),), "")
+
+    def wrong(self, address: str) -> None:
+        """Count a wrong attempt that names no user."""
+        with self._lock:
+            self._count(self._clock(), ("address", _network(address)))
 
     def right(self, attempt: Attempt) -> None:
         """Forget the attempt and the user's wrong ones; those of the address stay: others may be trying from it."""
@@ -83,11 +89,18 @@ class Throttle:
             if not times:
                 del self._failures[key]
 
-    def _check(self, attempt: Attempt, user: str) -> None:
-        pauses = {key: self._pause(key, attempt.began) for key in (attempt.user, attempt.address)}
+    def _count(self, now: float, *keys: Key) -> None:
+        for key in keys:
+            self._failures.setdefault(key, deque(maxlen=LOGIN_FAILURES)).append(now)
+            self._failures.move_to_end(key)
+        while len(self._failures) > LOGIN_FAILURES_REMEMBERED:
+            self._failures.popitem(last=False)
+
+    def _check(self, now: float, keys: Iterable[Key], user: str) -> None:
+        pauses = {key: self._pause(key, now) for key in keys}
         key, seconds = max(pauses.items(), key=lambda item: item[1])
         if seconds > 0:
-            self._tell(key, attempt.began, seconds, user)
+            self._tell(key, now, seconds, user)
             minutes = math.ceil(seconds / 60)
             raise LoginThrottled(
                 f"too many wrong log-ins: try again in {minutes} minute{'s' * (minutes != 1)}",
