@@ -44,7 +44,7 @@ TESTED_BY = {
     "config/sources/": ("config/following/test_fallback_source.py", "config/following/test_watch.py"),
     "config/writing/": ("config/writing/test_changes.py", "config/writing/test_laws.py"),
     "configuration.py": ("wire/test_associations_and_reload.py", "interop/test_following.py"),
-    "dataset/json_tree.py": ("web/dicomweb/test_metadata.py",),
+    "dataset/dicom_json/tree.py": ("web/dicomweb/test_metadata.py",),
     "dataset/pixels/": ("dataset/pixels/test_pixel_data.py",),
     "dataset/pydicom_bridge.py": ("dataset/test_elements.py",),
     "dataset/text/": ("dataset/text/test_text.py",),

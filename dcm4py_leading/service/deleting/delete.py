@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from dcm4py_leading.archive.index.index import Index
 from dcm4py_leading.archive.storage.storage import Location, Storage
-from dcm4py_leading.dataset.json_model import Json
+from dcm4py_leading.dataset.dicom_json.model import Json
 from dcm4py_leading.errors import EditRefused, Refusal, StorageUnavailable
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.archive import AllowDeleteStudy

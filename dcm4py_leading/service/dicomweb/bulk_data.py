@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
 
+from dcm4py_leading.dataset.dicom_json.reading import Json, tree_of_json
 from dcm4py_leading.dataset.elements import Fragments, Value
 from dcm4py_leading.dataset.encoder import encode
-from dcm4py_leading.dataset.json_reading import Json, tree_of_json
 from dcm4py_leading.dataset.scan import DEFLATED, EXPLICIT_LITTLE, Buffer, is_encapsulated
 from dcm4py_leading.errors import InvalidObject, StorageUnavailable
 from dcm4py_leading.model.bounds import STORED_JSON_BYTES, STORED_PARTS

@@ -60,7 +60,7 @@ class WantedValues:
     frames: tuple[int, ...] = ()
     """Their numbers, counted from 1."""
     path: tuple[int, ...] = ()
-    """Path of the value (`dataset.json_tree.Path`), where no frames are wanted."""
+    """Path of the value (`dataset.dicom_json.tree.Path`), where no frames are wanted."""
 
     def to_json(self) -> Any:
         """As it passes between processes."""

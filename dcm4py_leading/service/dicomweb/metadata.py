@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dcm4py_leading.bounded_cache import BoundedCache
+from dcm4py_leading.dataset.dicom_json.tree import BULK_VRS, Path, json_of_tree
 from dcm4py_leading.dataset.elements import Elements
-from dcm4py_leading.dataset.json_tree import BULK_VRS, Path, json_of_tree
 from dcm4py_leading.dataset.reading import parse, read_data_set
 from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.vr import dictionary_vr

@@ -23,7 +23,7 @@ from dcm4py_leading.archive.index.keys import (
     SOP_CLASSES_IN_STUDY,
 )
 from dcm4py_leading.archive.index.querying.query import OrderBy, Part
-from dcm4py_leading.dataset.json_writing import json_element, json_object
+from dcm4py_leading.dataset.dicom_json.writing import json_element, json_object
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE, scan
 from dcm4py_leading.errors import ArchiveUnavailable, DependencyError, IdentifierMismatch, StatusError
 from dcm4py_leading.log import ref

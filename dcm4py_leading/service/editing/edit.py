@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.datadict import keyword_for_tag
 
 from dcm4py_leading.archive.index.writing.editing import EditNote, PatientIdentifier
-from dcm4py_leading.dataset.json_model import Json, data_set_of
+from dcm4py_leading.dataset.dicom_json.model import Json, data_set_of
 from dcm4py_leading.errors import EditRefused, Refusal
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity

@@ -14,7 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.valuerep import VR
 
 from dcm4py_leading.coercion.attribute_path import values_of
-from dcm4py_leading.dataset.json_model import data_set_of
+from dcm4py_leading.dataset.dicom_json.model import data_set_of
 from dcm4py_leading.dataset.text.text import is_decodable
 from dcm4py_leading.errors import DocumentFault, DocumentInvalid
 

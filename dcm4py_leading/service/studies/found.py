@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
-from dcm4py_leading.dataset.json_model import Json
+from dcm4py_leading.dataset.dicom_json.model import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from dcm4py_leading.archive.index.querying.data_set_matching import limited_to_s
 from dcm4py_leading.archive.index.querying.match import Match
 from dcm4py_leading.archive.index.querying.newest import Position
 from dcm4py_leading.archive.index.querying.query import parse_query
-from dcm4py_leading.dataset.json_model import Json
+from dcm4py_leading.dataset.dicom_json.model import Json
 from dcm4py_leading.errors import IdentifierMismatch
 from dcm4py_leading.leading.settings import Flush
 from dcm4py_leading.log import word

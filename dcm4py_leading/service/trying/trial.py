@@ -15,7 +15,7 @@ from pydicom.datadict import keyword_for_tag
 from dcm4py_leading.coercion.differences import shown_element
 from dcm4py_leading.coercion.explain import Explanation, to_json
 from dcm4py_leading.config.sources.recording import Recording
-from dcm4py_leading.dataset.json_model import data_set_of
+from dcm4py_leading.dataset.dicom_json.model import data_set_of
 from dcm4py_leading.dataset.pydicom_bridge import to_pydicom
 from dcm4py_leading.dataset.reading import parse
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_description, dictionary_VR
 
-from dcm4py_leading.dataset.json_model import Json
+from dcm4py_leading.dataset.dicom_json.model import Json
 from dcm4py_leading.service.studies.found import element_text
 
 _UNTOLD = frozenset({"00080005", "00080052", "00080054", "00080056", "04000561"})

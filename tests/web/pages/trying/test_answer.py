@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcm4py_leading.dataset.json_model import data_set_of
+from dcm4py_leading.dataset.dicom_json.model import data_set_of
 from dcm4py_leading.web.pages.trying.answer import parse_answer
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dcm4py_leading.dataset.data_sets import write
-from dcm4py_leading.dataset.json_writing import json_element, json_object
+from dcm4py_leading.dataset.dicom_json.writing import json_element, json_object
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 
 

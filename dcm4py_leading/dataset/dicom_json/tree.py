@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from dcm4py_leading.dataset.dicom_json.writing import IS_UTF_8, character_set_of, json_member
 from dcm4py_leading.dataset.elements import Element, Elements, Fragments, Items
 from dcm4py_leading.dataset.encoder import encoded_element, vr_of
-from dcm4py_leading.dataset.json_writing import IS_UTF_8, character_set_of, json_member
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.dataset.text.character_sets import CharacterSet
 from dcm4py_leading.dataset.text.charset import SPECIFIC_CHARACTER_SET

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcm4py_leading.dataset.json_model import data_set_of
+from dcm4py_leading.dataset.dicom_json.model import data_set_of
 from dcm4py_leading.errors import DocumentInvalid
 from dcm4py_leading.model.bounds import JSON_SEQUENCE_DEPTH
 

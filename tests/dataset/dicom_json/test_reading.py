@@ -9,9 +9,9 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
+from dcm4py_leading.dataset.dicom_json.reading import tree_of_json
 from dcm4py_leading.dataset.elements import Value
 from dcm4py_leading.dataset.encoder import encode
-from dcm4py_leading.dataset.json_reading import tree_of_json
 from dcm4py_leading.dataset.scan import EXPLICIT_LITTLE
 from dcm4py_leading.errors import InvalidObject
 from tests.fixtures.datasets import read_sample
