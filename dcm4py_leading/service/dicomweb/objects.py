@@ -180,7 +180,7 @@ class Found:
 
 def find_objects(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) -> Found:
     """The objects, not yet read. Raises UnknownAE, IndexUnavailable, ArchiveUnavailable."""
-    ae = asked_ae(runtime, named.request.ae_title)
+    ae = asked_ae(runtime, named.request)
     ended = Ended("WADO-RS", runtime, named.request, ae)
     details = {"level": named.keys.level.value, "study": ref(named.uids[0])}
     try:

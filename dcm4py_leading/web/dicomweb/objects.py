@@ -15,7 +15,7 @@ from starlette.routing import Route
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.dicomweb.frames import WantedValues
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
-from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.conditional import Validators
@@ -100,6 +100,8 @@ def refusing(handler: Handler) -> Handler:
             return handler(request)
         except MalformedUid as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
+        except AENotForUser as err:
+            return error(HTTPStatus.FORBIDDEN, str(err))
         except UnknownAE as err:
             return error(HTTPStatus.NOT_FOUND, str(err))
         except StatusError as err:
