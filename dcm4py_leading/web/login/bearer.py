@@ -64,9 +64,8 @@ class BearerTokens:
         if not any(client in meant for client in self._expected.clients):
             raise TokenRefused("the token is for another audience and of another client")
         names = frozenset(self._role_names(claims))
-        return Identity(
-            _user(claims), frozenset(role for role, own in self._expected.roles.items() if not names.isdisjoint(own))
-        )
+        roles = frozenset(role for role, own in self._expected.roles.items() if not names.isdisjoint(own))
+        return Identity(_user(claims), roles, names)
 
     def _role_names(self, claims: Mapping[str, Any]) -> Iterator[str]:
         for path in self._expected.claims:
