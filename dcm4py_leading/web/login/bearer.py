@@ -91,7 +91,8 @@ def _kid(token: str) -> str:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenRefused(_UNREADABLE, is_forged=True) from None
-    if header.get("alg") not in ALGORITHMS:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise TokenRefused(f"the token is not signed by {', '.join(sorted(ALGORITHMS))}", is_forged=True)
     if str(header.get("typ", "JWT")).lower() not in _TYPES:
         raise TokenRefused("the token is no access token")
