@@ -163,7 +163,7 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
             _send(sock, _HEAD, json.dumps(call.head.to_json(head)).encode())
             where, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
             if descriptors:
-                with ChunkedBody(socket.socket(fileno=descriptors[0])) as body:
+                with ChunkedBody(socket.socket(fileno=descriptors[0]), sock) as body:
                     for chunk in chunks:
                         body.write(chunk)
             elif where == _NOWHERE:
