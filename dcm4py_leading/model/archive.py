@@ -130,6 +130,8 @@ class ArchiveSettings:
 
     accepted_move_destinations: frozenset[AETitle] = frozenset()
     """dcmAcceptedMoveDestination; empty: any."""
+    accepted_user_roles: frozenset[str] = frozenset()
+    """dcmAcceptedUserRole; empty: any user with the role that a service needs."""
     object_storage_ids: tuple[str, ...] = ()
     """dcmObjectStorageID; empty: the only dcmStorage of the device."""
     query_max_number_of_results: int = 0

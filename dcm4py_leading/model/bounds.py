@@ -428,6 +428,12 @@ greater.
 
 Beyond: of ours, the next C-STORE waits for a response; more requests than were granted end in an abort."""
 
+FORWARDED_AT_ONCE_BYTES: Final = 33_554_432
+"""Objects of one association that are under way to an archive behind us, where several may be outstanding; and one
+object more.
+
+Beyond: the next one is taken when the first one is answered."""
+
 WAITING_REQUESTS_BYTES: Final = 8_388_608
 """Identifiers of requests that came on an association while another one is served, where several may be outstanding.
 

@@ -32,7 +32,7 @@ from dcm4py_leading.leading.outcome import Latency, LookupCounts, LookupOutcome
 from dcm4py_leading.log import trace
 from dcm4py_leading.model.values import UID, AETitle
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
-from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.service.monitor.measured import Measured
 from dcm4py_leading.workers.control import Json, RequestRefused, WorkerSilent
 
@@ -41,6 +41,7 @@ _TOLD = {
     for kind in (
         WrongQuestion,
         StudyNotStored,
+        AENotForUser,  # before the class that it is of
         UnknownAE,
         ClientGone,
         ConfigUnavailable,

@@ -157,6 +157,7 @@ EXAMPLES: dict[str, dict[str, tuple[Sequence[str], object]]] = {
     "dcmArchiveNetworkAE": {
         **SETTINGS,
         "dcmAcceptedMoveDestination": (["B", "A"], frozenset({"A", "B"})),
+        "dcmAcceptedUserRole": (["user", "cardiology"], frozenset({"user", "cardiology"})),
         "dcmObjectStorageID": (["fs2", "fs1"], ("fs1", "fs2")),
     },
     "dcmAttributeFilter": {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dcm4py_leading.dicom.message import store_response
+from dcm4py_leading.dicom.scp import acceptor
 from dcm4py_leading.dicom.upper import command as dimse
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.command import Command
@@ -139,8 +140,9 @@ class Moving:
 
 
 @pytest.fixture
-def moving(archive: Seed, windowed_sink: StartSink) -> Iterator[Moving]:
-    """Such a C-MOVE."""
+def moving(archive: Seed, windowed_sink: StartSink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moving]:
+    """Such a C-MOVE, which looks for a C-CANCEL before each object, however fast the objects go."""
+    monkeypatch.setattr(acceptor, "_BETWEEN_LOOKS", 0.0)
     moving = Moving(archive, windowed_sink)
     yield moving
     moving.go_on.set()

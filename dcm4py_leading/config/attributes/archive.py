@@ -77,9 +77,10 @@ SETTINGS: tuple[Row, ...] = (
 AE_SETTINGS: tuple[Row, ...] = (
     *SETTINGS,
     many("dcmAcceptedMoveDestination", "accepted_move_destinations", AETitle, collect=frozenset),
+    many("dcmAcceptedUserRole", "accepted_user_roles", collect=frozenset),
     many("dcmObjectStorageID", "object_storage_ids"),
 )
-"""dcmArchiveNetworkAE: the schema has the last two only there."""
+"""dcmArchiveNetworkAE: the schema has the last three only there."""
 
 ATTRIBUTE_FILTER: tuple[Row, ...] = (
     one("dcmEntity", "entity", enumerated(Entity), required=True),

@@ -21,6 +21,7 @@ from dcm4py_leading.dicom.negotiation import (
 from dcm4py_leading.dicom.open_associations import AssociationNumber, invoked, is_established, performed
 from dcm4py_leading.dicom.scp.acceptance import Acceptances
 from dcm4py_leading.dicom.scp.requests import named, require_service
+from dcm4py_leading.dicom.scp.under_way import Deferred, RequestsUnderWay, UnderWay
 from dcm4py_leading.dicom.upper.association import Association
 from dcm4py_leading.dicom.upper.dimse_message import DimseMessage, PresentationContext
 from dcm4py_leading.dicom.upper.failures import AssociationFailed, PeerReleases
@@ -45,7 +46,8 @@ from dcm4py_leading.service.runtime import Runtime, RuntimeHolder
 
 LOG = logging.getLogger(__name__)
 
-Handler = Callable[["AcceptedAssociation", Request], "Outcome"]
+Handler = Callable[["AcceptedAssociation", Request], "Outcome | Deferred"]
+"""Serves a request; what it defers is ended after further requests were taken."""
 Outcome = tuple[int, Mapping[str, object]]
 """Final status, and what the canonical log line tells besides."""
 
@@ -66,6 +68,7 @@ class Companion(Protocol):
 
 
 C = TypeVar("C", bound=Companion)
+R = TypeVar("R")
 
 
 class AcceptedAssociation:
@@ -111,6 +114,7 @@ class AcceptedAssociation:
         """True if a request is being served."""
         self.study: str | None = None
         """The study of the last request, or the first few of many, as the log refers to them."""
+        self._under_way = RequestsUnderWay()
         self._companions: dict[Callable[[AcceptedAssociation], Companion], Companion] = {}
 
     @property
@@ -210,13 +214,22 @@ class AcceptedAssociation:
 
     def _serve(self, link: Link, on_end: Callable[[], None]) -> bool:
         """Serve requests until the peer releases; True if the peer needs time to read a last response."""
+        try:
+            return self._serve_all(link, on_end)
+        finally:
+            self._end_all()
+
+    def _serve_all(self, link: Link, on_end: Callable[[], None]) -> bool:
         idle = seconds(self.connection.idle_timeout)
         if idle is None:
             link.notice_loss()
         while True:
+            if self._under_way:
+                self._await_request(link)
             try:
                 message = self._association.receive(idle)
             except PeerReleases:
+                self._end_all()
                 on_end()  # its place is free for others before it knows
                 link.send(Event.ANSWER_RELEASE, ReleaseResponse())
                 LOG.info("association with %s released", self.name)
@@ -291,22 +304,42 @@ class AcceptedAssociation:
         self._next_look = 0.0
         self.study = None
         self.is_busy = True
-        try:
+        if request.command != "C-STORE":
+            self._end_all()
+
+        def serve() -> Outcome | Deferred:
             require_service(message.context, request, takes_data_sets=self._association.takes_data_sets)
-            outcome, details = self._handlers[request.command](self, request)
+            try:
+                return self._handlers[request.command](self, request)
+            except Exception:
+                self._end_all()  # a refusal, too, is told in its turn
+                raise
+
+        served = self._outcome(request, serve)
+        if isinstance(served, Deferred):
+            self._under_way.append(UnderWay(request, served, started))
+        else:
+            self._tell(request, started, served)
+
+    def _outcome(self, request: Request, work: Callable[[], R]) -> R | Outcome:
+        """Result of ``work`` on a request, or of its failure, which the peer is told."""
+        try:
+            return work()
         except (StatusError, ConfigUnavailable) as err:
-            outcome, details = self._refuse(request, err)
+            return self._refuse(request, err)
         except AssociationFailed as err:
-            outcome = status.UNABLE_TO_PROCESS
-            details = {**named(request), "ended": self.ended_by(request, str(err))}
+            return status.UNABLE_TO_PROCESS, {**named(request), "ended": self.ended_by(request, str(err))}
         except LinkTimeout as err:  # within a data set, dcmSendTimeout limits a pause of the peer
             self.give_up()
-            outcome, details = status.UNABLE_TO_PROCESS, {**named(request), "ended": f"aborted: {err}"}
+            return status.UNABLE_TO_PROCESS, {**named(request), "ended": f"aborted: {err}"}
         except Exception as err:  # noqa: BLE001 - the one catch-all of a request: a bug ends this request only
             LOG.error("%s: %s", request.command, log.trace(err))
-            outcome, details = self._refuse(request, err)
+            return self._refuse(request, err)
+
+    def _tell(self, request: Request, started: float, ended: Outcome) -> None:
+        outcome, details = ended
         self._association.forget_cancelled()
-        self.is_busy = False
+        self.is_busy = bool(self._under_way)
         self.study = str(details["study"]) if "study" in details else None
         self.runtime.counts.count_request(request.command, self.local_ae.ae_title, outcome)
         LOG.info(
@@ -318,6 +351,26 @@ class AcceptedAssociation:
             "".join(f" {name}={log.word(str(value))}" for name, value in details.items()),
             (time.monotonic() - started) * 1000,
         )
+
+    def _await_request(self, link: Link) -> None:
+        """Wait for the next request; meanwhile end those under way, each after the one before it."""
+        while self._under_way:
+            rest = self._under_way[0].rest
+            if self._under_way.is_full(self.requests_at_once) or rest.has_ended():
+                self._end_first()
+            elif self._association.has_input:
+                return
+            else:
+                rest.wait(link.fileno())
+
+    def _end_first(self) -> None:
+        first = self._under_way.popleft()
+        self._tell(first.request, first.started, self._outcome(first.request, first.rest.end))
+
+    def _end_all(self) -> None:
+        """End the requests under way. Their outcome is told in the log also where nobody waits for it any more."""
+        while self._under_way:
+            self._end_first()
 
     def _answer_no_request(self, message: DimseMessage, refused: NotServed) -> None:
         """Answer a message that is not served, if the standard has a response for it; else abort."""
@@ -431,6 +484,11 @@ class AcceptedAssociation:
     def begin_store(self, obj: PreparedObject, message_id: int) -> None:
         """Send a C-STORE request (see `Association.begin_store`)."""
         self._association.begin_store(obj, message_id, None)
+
+    @property
+    def requests_at_once(self) -> int:
+        """Number of requests that the peer may have outstanding at once."""
+        return self._association.window.performed
 
     @property
     def window(self) -> int:

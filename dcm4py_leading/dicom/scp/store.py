@@ -11,6 +11,7 @@ from dcm4py_leading.dicom import status
 from dcm4py_leading.dicom.message import Request
 from dcm4py_leading.dicom.negotiation import is_storage
 from dcm4py_leading.dicom.scp.acceptor import AcceptedAssociation, Outcome
+from dcm4py_leading.dicom.scp.under_way import Deferred
 from dcm4py_leading.errors import RequestError, StatusError, StorageUnavailable
 from dcm4py_leading.log import ref, word
 from dcm4py_leading.model.device import ApplicationEntity, Device
@@ -18,7 +19,7 @@ from dcm4py_leading.model.values import AETitle
 from dcm4py_leading.service.proxy.forwarded_retrieve import ArrivedObject
 from dcm4py_leading.service.proxy.object_check import checked_object
 from dcm4py_leading.service.proxy.store_archive import StoreArchive
-from dcm4py_leading.service.proxy.store_forward import archive_behind, excluded_senders, forward_object
+from dcm4py_leading.service.proxy.store_forward import archive_behind, begin_forward, excluded_senders
 from dcm4py_leading.service.retrieve.encode import StoreContext, proposed_transfer_syntaxes
 from dcm4py_leading.service.store import ReceivedObject, store
 
@@ -28,7 +29,7 @@ _SIGN = 1.0
 """Seconds."""
 
 
-def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
+def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome | Deferred:
     """Serve a C-STORE: give the object to a waiting retrieve, else to the archive behind the AE, else store it.
 
     Answers success when the retrieve or the archive has the object, or when it is durably on disk and in the index.
@@ -43,12 +44,7 @@ def store_object(assoc: AcceptedAssociation, request: Request) -> Outcome:
     if came_from in excluded_senders(assoc.local_ae):
         _require_storage(assoc, came_from)
     elif (behind := archive_behind(assoc.local_ae)) is not None:
-        arrived = arrived or _arrived(assoc, request, is_asked_for=False)
-        try:
-            return _passed_on(assoc, request, behind, arrived)
-        except StatusError as err:
-            err.study_instance_uid = arrived.study_instance_uid
-            raise
+        return _passed_on(assoc, request, behind, arrived or _arrived(assoc, request, is_asked_for=False))
     return _stored(assoc, request, request.data if arrived is None else [arrived.octets])
 
 
@@ -66,24 +62,49 @@ def _stored(assoc: AcceptedAssociation, request: Request, data: Iterable[Buffer]
     return status.SUCCESS, {"study": ref(outcome.study_instance_uid), "stored": outcome.what}
 
 
-def _passed_on(assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: ArrivedObject) -> Outcome:
-    with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
-        answer, coercer = forward_object(
+def _passed_on(
+    assoc: AcceptedAssociation, request: Request, behind: AETitle, arrived: ArrivedObject
+) -> Outcome | Deferred:
+    """Send the object on. If the peer may have several requests outstanding, its next one is taken meanwhile."""
+    study = arrived.study_instance_uid
+    onward = assoc.companion(_onward)
+    try:
+        begun = begin_forward(
             assoc.runtime,
             assoc.local_ae,
             arrived,
             sending=assoc.remote_peer,
             receiving=assoc.local_peer,
             behind=assoc.runtime.peer_of(behind),
-            to=assoc.companion(_onward),
+            to=onward,
         )
-    assoc.respond(request, answer.status, error_comment=answer.error_comment)
-    return answer.status, {
-        "study": ref(arrived.study_instance_uid),
-        "passed_on": behind,
-        "transcoded": int(answer.is_transcoded),
-        "leading": coercer,
-    }
+    except StatusError as err:
+        err.study_instance_uid = study
+        raise
+
+    def end() -> Outcome:
+        try:
+            with assoc.runtime.contacts.asking(assoc.local_ae.ae_title, behind, "C-STORE"):
+                answer = begun.end(assoc.runtime)
+        except StatusError as err:
+            err.study_instance_uid = study
+            raise
+        assoc.respond(request, answer.status, error_comment=answer.error_comment)
+        return answer.status, {
+            "study": ref(study),
+            "passed_on": behind,
+            "transcoded": int(answer.is_transcoded),
+            "leading": begun.coercer,
+        }
+
+    if assoc.requests_at_once == 1:
+        return end()
+    return Deferred(
+        end=end,
+        has_ended=lambda: onward.has_ended(begun.number),
+        wait=onward.wait,
+        octets=len(arrived.octets),
+    )
 
 
 def _onward(assoc: AcceptedAssociation) -> StoreArchive:

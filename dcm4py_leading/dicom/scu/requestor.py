@@ -170,6 +170,10 @@ class RequestedAssociation:
         """True if `poll` would return or raise without waiting."""
         return self._association.has_input
 
+    def fileno(self) -> int:
+        """Descriptor of the socket; -1 when it is closed."""
+        return self._association.link.fileno()
+
     def next_message_id(self) -> int:
         """A Message ID for the next request, from 1 to 65535 (PS3.7 E.1)."""
         self._last_message_id = self._last_message_id % 0xFFFF + 1

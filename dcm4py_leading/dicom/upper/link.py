@@ -122,6 +122,10 @@ class Link:
         self._patience = seconds
         self._set_timeout(socket.SO_SNDTIMEO, seconds)
 
+    def fileno(self) -> int:
+        """Descriptor of the socket, for `select.poll`; -1 when it is closed."""
+        return self._socket.fileno()
+
     def notice_loss(self) -> None:
         """Turn on TCP keep-alive, for a peer that may be silent without limit."""
         with suppress(OSError):  # closed: the next use raises

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
@@ -22,6 +23,7 @@ from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.dicomweb.chunks import Chunk, Chunks, HeadSuffices, nothing
 from dcm4py_leading.service.dicomweb.validator import validator
 from dcm4py_leading.service.dicomweb.web_request import Ended, WebRequest, asked_ae
+from dcm4py_leading.service.dicomweb.zip_file import zip_file
 from dcm4py_leading.service.retrieve.encode import UNCOMPRESSED, PreparedObject
 from dcm4py_leading.service.retrieve.request import RetrieveRequest, retrieve
 from dcm4py_leading.service.retrieve.retrieve_archive import Retrieval
@@ -75,6 +77,8 @@ class WantedObjects:
     """Empty for one object that is no part of anything."""
     is_middle: bool = False
     """True if of a study or series one object is meant that stands for it."""
+    is_zip: bool = False
+    """True for the files of a ZIP archive, in place of the parts of a multipart body."""
 
     def to_json(self) -> Any:
         """As it passes between processes."""
@@ -88,6 +92,7 @@ class WantedObjects:
             transfer_syntaxes=tuple(value["transfer_syntaxes"]),
             boundary=value["boundary"],
             is_middle=value["is_middle"],
+            is_zip=value["is_zip"],
         )
 
 
@@ -180,7 +185,7 @@ class Found:
 
 def find_objects(runtime: Runtime, named: Named, is_gone: Callable[[], bool]) -> Found:
     """The objects, not yet read. Raises UnknownAE, IndexUnavailable, ArchiveUnavailable."""
-    ae = asked_ae(runtime, named.request.ae_title)
+    ae = asked_ae(runtime, named.request)
     ended = Ended("WADO-RS", runtime, named.request, ae)
     details = {"level": named.keys.level.value, "study": ref(named.uids[0])}
     try:
@@ -217,12 +222,16 @@ def retrieve_objects(
     first = first_of(found, wanted.transfer_syntaxes)
     if first is None:
         return found.head, nothing()
-    found.validate(wanted.transfer_syntaxes)
+    found.validate(wanted.transfer_syntaxes, wanted.is_zip)
     chunks = answered(
         found,
         first,
         lambda stored: accepted_for(stored, wanted.transfer_syntaxes),
-        lambda objects: _body(objects, wanted.boundary, found.ae_title),
+        lambda objects: (
+            zip_file(objects, partial(_header, found.ae_title))
+            if wanted.is_zip
+            else _body(objects, wanted.boundary, found.ae_title)
+        ),
     )
     next(chunks)  # from now on it ends in form, also where nobody reads it
     return found.head, chunks
@@ -356,15 +365,20 @@ def _body(objects: Iterator[PreparedObject], boundary: str, ae_title: str) -> It
 def _part(prepared: PreparedObject, boundary: str, ae_title: str) -> Iterator[Chunk]:
     syntax = prepared.transfer_syntax_uid
     head = part_head(boundary, f"application/dicom; transfer-syntax={syntax}") if boundary else b""
-    head += encode_header(
-        sop_class_uid=prepared.sop_class_uid,
-        sop_instance_uid=prepared.sop_instance_uid,
-        transfer_syntax_uid=syntax,
-        sending_ae_title=ae_title,
-    )
+    head += _header(ae_title, prepared)
     batches = prepared.batches(for_system=True)
     yield [head, *next(batches, ())]
     yield from batches
+
+
+def _header(ae_title: str, prepared: PreparedObject) -> bytes:
+    """Preamble and File Meta Information (PS3.10 7.1)."""
+    return encode_header(
+        sop_class_uid=prepared.sop_class_uid,
+        sop_instance_uid=prepared.sop_instance_uid,
+        transfer_syntax_uid=prepared.transfer_syntax_uid,
+        sending_ae_title=ae_title,
+    )
 
 
 def part_head(boundary: str, media_type: str) -> bytes:

@@ -116,7 +116,7 @@ def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tup
     ``is_gone`` tells whether the client waits no more. Raises UnknownAE, IdentifierMismatch, TooManyMatches,
     IndexUnavailable, ArchiveUnavailable, CoercionFailed; the last three also among the rows.
     """
-    ae = asked_ae(runtime, wanted.request.ae_title)
+    ae = asked_ae(runtime, wanted.request)
     ended = Ended("QIDO-RS", runtime, wanted.request, ae)
     details = {"level": wanted.level.value, **({"study": ref(wanted.named[0])} if wanted.named else {})}
     limit = _limit(wanted.limit, ae.settings.qido_max_number_of_results)

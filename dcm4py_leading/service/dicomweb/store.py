@@ -59,7 +59,7 @@ def store_objects(runtime: Runtime, wanted: WantedStore, body: Iterator[bytes]) 
     Raises UnknownAE; RequestBrokenOff: the objects before are stored, and of the one that arrived nothing is left;
     StorageUnavailable where there is no room for bulk data, before anything is stored.
     """
-    ae = asked_ae(runtime, wanted.request.ae_title)
+    ae = asked_ae(runtime, wanted.request)
     instances: list[StoredInstance] = []
     fault: Exception | None = None
     try:

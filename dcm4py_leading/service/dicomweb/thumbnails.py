@@ -26,6 +26,7 @@ from dcm4py_leading.service.dicomweb.objects import (
     first_of,
 )
 from dcm4py_leading.service.dicomweb.rendered import PICTURES, WantedPictures, draw_frame
+from dcm4py_leading.service.dicomweb.web_request import asked_ae
 from dcm4py_leading.service.picture.decoders import decoders
 from dcm4py_leading.service.picture.job import Job, Rendering
 from dcm4py_leading.service.picture.picture import is_image
@@ -121,6 +122,7 @@ def middle_of(runtime: Runtime, named: Named) -> Named | None:
     """
     if len(named.uids) == 3:
         return named
+    asked_ae(runtime, named.request)
     ae_title, study = named.request.ae_title, named.uids[0]
     of_series = named.uids[1:] or _first_with_images(runtime, ae_title, study)
     if not of_series:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from dcm4py_leading.coercion.context import Peer
 from dcm4py_leading.log import word
 from dcm4py_leading.model.device import ApplicationEntity
-from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.service.runtime import Runtime
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ class WebRequest:
     """Name that it has logged in with; empty without a log-in."""
     base_url: str
     """Public URL of the AE, which ends with ``/rs``."""
+    roles: Sequence[str] = ()
+    """Names of the user's roles and groups, as dcmAcceptedUserRole may list them."""
+    is_administrator: bool = False
+    """May ask every AE."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -46,11 +50,19 @@ class WebRequest:
         return Peer(host=host, ae_title=self.ae_title)
 
 
-def asked_ae(runtime: Runtime, ae_title: str) -> ApplicationEntity:
-    """The AE of a URL. Raises UnknownAE where it is none of the device, or is not installed."""
-    ae = runtime.device.application_entity(ae_title)
+def asked_ae(runtime: Runtime, request: WebRequest) -> ApplicationEntity:
+    """The AE of a URL.
+
+    Raises UnknownAE where it is none of the device, or is not installed, and AENotForUser.
+    """
+    ae = runtime.device.application_entity(request.ae_title)
     if ae is None or not ae.installed:
-        raise UnknownAE(f"AE {word(ae_title)} is none of device {runtime.device.device_name}")
+        raise UnknownAE(f"AE {word(request.ae_title)} is none of device {runtime.device.device_name}")
+    accepted = ae.settings.accepted_user_roles
+    if accepted and not request.is_administrator and accepted.isdisjoint(request.roles):
+        told = "AE %s: user %s from %s has no role of dcmAcceptedUserRole"
+        LOG.info(told, word(ae.ae_title), word(request.user or "-"), word(request.client))
+        raise AENotForUser(f"AE {word(ae.ae_title)} is for users with a role that its dcmAcceptedUserRole lists")
     return ae
 
 

@@ -12,6 +12,10 @@ class UnknownAE(Dcm4pyError):
     """There is no such AE, here or in the directory."""
 
 
+class AENotForUser(UnknownAE):
+    """dcmAcceptedUserRole of an AE lists no role of the user."""
+
+
 class EchoResult(IntEnum):
     """Result of a C-ECHO: how far it came; the numbers are what dcm4chee answers."""
 

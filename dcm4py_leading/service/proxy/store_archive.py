@@ -25,12 +25,24 @@ class Answer:
 class StoreArchive(Protocol):
     """Another archive, for the objects of one association with us; implemented by ``dicom/upstream/store.py``."""
 
-    def store(self, obj: RetrievedObject) -> Answer:
-        """Store an object. Raises ArchiveUnavailable, and the errors of preparing the object."""
+    def begin(self, obj: RetrievedObject) -> int:
+        """Send an object, as soon as the archive takes another one; the number by which `end` knows it."""
+        ...
+
+    def end(self, number: int) -> Answer:
+        """Wait for the answer to an object. Raises ArchiveUnavailable, and the errors of preparing the object."""
+        ...
+
+    def has_ended(self, number: int) -> bool:
+        """True if `end` would not wait."""
+        ...
+
+    def wait(self, descriptor: int) -> None:
+        """Wait until the archive sends something or the descriptor is readable, at most as long as `end` would."""
         ...
 
     def interrupt(self) -> None:
-        """Stop the current store and close the association; for any thread."""
+        """Stop the current stores and close the association; for any thread."""
         ...
 
     def close(self) -> None:
@@ -40,6 +52,8 @@ class StoreArchive(Protocol):
 
 OpenStoreArchive = Callable[[ApplicationEntity, AETitle, Sequence[StoreContext]], StoreArchive]
 """Makes the archive of that title ready for objects that an AE of ours sends in these contexts.
+
+Several may be under way as far as dcmMaxOpsInvoked, dcmMaxOpsPerformed and the archive allow (PS3.7 D.3.3.3).
 
 Raises ArchiveUnavailable if the directory does not have it.
 """

@@ -7,7 +7,7 @@ our answer, so no object is acknowledged before the other archive has it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dcm4py_leading.coercion.select import Peer
 from dcm4py_leading.dataset.scan import Buffer
@@ -36,6 +36,23 @@ def excluded_senders(ae: ApplicationEntity) -> frozenset[AETitle]:
     return frozenset((*archives, ae.ae_title)) if archives else frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class ForwardUnderWay:
+    """An object that was sent on; the answer to it is due."""
+
+    to: StoreArchive
+    number: int
+    """Number of `StoreArchive.begin`."""
+    coercer: Coercer
+    """The last coercion."""
+
+    def end(self, runtime: Runtime) -> Answer:
+        """Wait for the answer. Raises as `StoreArchive.end`."""
+        answer = self.to.end(self.number)
+        runtime.counts.count_transcoded(int(answer.is_transcoded))
+        return answer
+
+
 def forward_object(
     runtime: Runtime,
     ae: ApplicationEntity,
@@ -46,10 +63,25 @@ def forward_object(
     behind: Peer,
     to: StoreArchive,
 ) -> tuple[Answer, Coercer]:
-    """Forward an object and wait for the answer; also returns the last coercion.
+    """Forward an object and wait for the answer; also returns the last coercion. Raises as both of its halves."""
+    begun = begin_forward(runtime, ae, arrived, sending=sending, receiving=receiving, behind=behind, to=to)
+    return begun.end(runtime), begun.coercer
+
+
+def begin_forward(
+    runtime: Runtime,
+    ae: ApplicationEntity,
+    arrived: ArrivedObject,
+    *,
+    sending: Peer,
+    receiving: Peer,
+    behind: Peer,
+    to: StoreArchive,
+) -> ForwardUnderWay:
+    """Send an object on; several may be under way at once.
 
     First the rules for objects that ``receiving``, our AE, receives from ``sending`` apply, then those for objects that
-    it sends to ``behind``. Raises ArchiveUnavailable, CoercionFailed, SubOperationFailed, StorageUnavailable.
+    it sends to ``behind``. Raises CoercionFailed, SubOperationFailed, StorageUnavailable.
     """
     own = CoercedMessage(
         local_ae=ae,
@@ -65,9 +97,8 @@ def forward_object(
     message = replace(own, transfer_role=TransferRole.SCP, sending=receiving, receiving=behind)
     tells = runtime.options.of(ae.ae_title).original_attributes_on_retrieve
     common = RetrieveCoercion(Coercer(runtime.coercions, message), runtime.keeper, tells_original_attributes=tells)
-    answer = to.store(ForwardedObject(common, Selections(common.coercer), arrived))
-    runtime.counts.count_transcoded(int(answer.is_transcoded))
-    return answer, common.coercer
+    number = to.begin(ForwardedObject(common, Selections(common.coercer), arrived))
+    return ForwardUnderWay(to, number, common.coercer)
 
 
 def _coerced(common: RetrieveCoercion, arrived: ArrivedObject, spool: Spool) -> ArrivedObject:

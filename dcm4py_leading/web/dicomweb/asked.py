@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from dcm4py_leading.service.dicomweb.web_request import WebRequest
-from dcm4py_leading.web.gate.identity import Identity
+from dcm4py_leading.web.gate.identity import Identity, Role
 from dcm4py_leading.web.http.addresses import PublicUrl
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
@@ -45,4 +45,6 @@ def web_request(request: Request, public_url: PublicUrl | None) -> WebRequest:
         client=request.client.host if request.client is not None else "",
         user=identity.name,
         base_url=f"{root}/dcm4chee-arc/aets/{quote(ae_title, safe='')}/rs",
+        roles=tuple(sorted(identity.groups | identity.roles)),
+        is_administrator=identity.may(Role.ADMINISTRATOR),
     )

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.service.dicomweb.frames import WantedValues
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, Named, ObjectsHead, WantedObjects
-from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.conditional import Validators
@@ -30,6 +30,7 @@ from dcm4py_leading.web.http.streamed import Chunks, Streamed
 
 DICOM = "application/dicom"
 JSON = "application/json"
+ZIP = "application/zip"
 STUDY, SERIES, INSTANCE = "/studies/{study}", "/series/{series}", "/instances/{instance}"
 PATHS = (STUDY, STUDY + SERIES, STUDY + SERIES + INSTANCE)
 
@@ -70,13 +71,22 @@ def object_routes(service: Retrieving, room: Room, public_url: PublicUrl | None,
     """The routes; ``public_url`` as in `search.search_routes`."""
 
     def objects(request: Request) -> Response:
-        syntaxes = accepted_syntaxes(accepted_ranges(request))
-        if not syntaxes:
-            return error(HTTPStatus.NOT_ACCEPTABLE, f'Accept: expected {MULTIPART}; type="{DICOM}"')
+        if "dicomdir" in request.query_params:
+            return error(HTTPStatus.BAD_REQUEST, "dicomdir is not offered")
+        ranges = accepted_ranges(request)
+        first = next((one for one in ranges if one.covers(DICOM) or one.name == ZIP), None)
+        if first is None:
+            return error(HTTPStatus.NOT_ACCEPTABLE, f'Accept: expected {MULTIPART}; type="{DICOM}", or {ZIP}')
+        is_zip = first.name == ZIP
         boundary = secrets.token_hex(16)
-        named = named_by(request, public_url)
-        found = service.objects(WantedObjects(named=named, transfer_syntaxes=syntaxes, boundary=boundary))
-        return answer(request, found, validators, media_type=f'{MULTIPART}; type="{DICOM}"; boundary={boundary}')
+        wanted = WantedObjects(
+            named=named_by(request, public_url),
+            transfer_syntaxes=accepted_syntaxes(ranges, ZIP if is_zip else DICOM),
+            boundary=boundary,
+            is_zip=is_zip,
+        )
+        media_type = ZIP if is_zip else f'{MULTIPART}; type="{DICOM}"; boundary={boundary}'
+        return answer(request, service.objects(wanted), validators, media_type=media_type)
 
     def metadata(request: Request) -> Response:
         if not accepts_any(request, (DICOM_JSON, JSON)):
@@ -100,6 +110,8 @@ def refusing(handler: Handler) -> Handler:
             return handler(request)
         except MalformedUid as err:
             return error(HTTPStatus.BAD_REQUEST, str(err))
+        except AENotForUser as err:
+            return error(HTTPStatus.FORBIDDEN, str(err))
         except UnknownAE as err:
             return error(HTTPStatus.NOT_FOUND, str(err))
         except StatusError as err:
@@ -113,9 +125,9 @@ def named_by(request: Request, public_url: PublicUrl | None) -> Named:
     return Named(request=web_request(request, public_url), uids=uids_of_path(request))
 
 
-def accepted_syntaxes(ranges: Sequence[MediaRange]) -> tuple[str, ...]:
+def accepted_syntaxes(ranges: Sequence[MediaRange], media_type: str = DICOM) -> tuple[str, ...]:
     """Transfer syntaxes in which the client takes objects; none where it takes no objects."""
-    found = [one.parameters.get("transfer-syntax", DEFAULT) for one in ranges if one.covers(DICOM)]
+    found = [one.parameters.get("transfer-syntax", DEFAULT) for one in ranges if one.covers(media_type)]
     return tuple(dict.fromkeys(found))
 
 

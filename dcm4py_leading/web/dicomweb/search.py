@@ -13,7 +13,7 @@ from starlette.routing import Route
 from dcm4py_leading.errors import IdentifierMismatch, NoRelationalQueries, StatusError, TooManyMatches
 from dcm4py_leading.model.values import Level
 from dcm4py_leading.service.dicomweb.search import Search, SearchHead
-from dcm4py_leading.service.monitor.echo import UnknownAE
+from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.parameters import WrongParameter, read_parameters
@@ -90,6 +90,8 @@ def _handler(service: Searching, resource: _Resource, public_url: PublicUrl | No
         try:
             wanted, is_fuzzy = _wanted(request, resource, public_url)
             found = service.search(replace(wanted, is_count=is_count))
+        except AENotForUser as err:
+            return error(HTTPStatus.FORBIDDEN, str(err))
         except UnknownAE as err:
             return error(HTTPStatus.NOT_FOUND, str(err))
         except (WrongParameter, MalformedUid, IdentifierMismatch) as err:

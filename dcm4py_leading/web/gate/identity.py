@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.requests import Request
@@ -28,6 +28,8 @@ class Identity:
 
     name: str
     roles: frozenset[Role]
+    groups: frozenset[str] = field(default=frozenset(), compare=False)
+    """Names of groups, or of roles in a token, by which AEs may be limited (dcmAcceptedUserRole)."""
 
     def may(self, role: Role) -> bool:
         """True if the user has the role, or is an administrator."""

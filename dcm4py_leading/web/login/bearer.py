@@ -64,9 +64,8 @@ class BearerTokens:
         if not any(client in meant for client in self._expected.clients):
             raise TokenRefused("the token is for another audience and of another client")
         names = frozenset(self._role_names(claims))
-        return Identity(
-            _user(claims), frozenset(role for role, own in self._expected.roles.items() if not names.isdisjoint(own))
-        )
+        roles = frozenset(role for role, own in self._expected.roles.items() if not names.isdisjoint(own))
+        return Identity(_user(claims), roles, names)
 
     def _role_names(self, claims: Mapping[str, Any]) -> Iterator[str]:
         for path in self._expected.claims:
@@ -92,7 +91,8 @@ def _kid(token: str) -> str:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenRefused(_UNREADABLE, is_forged=True) from None
-    if header.get("alg") not in ALGORITHMS:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise TokenRefused(f"the token is not signed by {', '.join(sorted(ALGORITHMS))}", is_forged=True)
     if str(header.get("typ", "JWT")).lower() not in _TYPES:
         raise TokenRefused("the token is no access token")

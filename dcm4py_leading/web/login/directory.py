@@ -56,7 +56,8 @@ class DirectoryUsers:
 
     def _identity(self, user: str, member_of: frozenset[Group] | None) -> Identity | None:
         roles = frozenset(role for role, groups in self._groups.items() if groups & (member_of or frozenset()))
-        return Identity(user, roles) if roles else None
+        names = frozenset(group.cn or group.text for group in member_of or ())
+        return Identity(user, roles, names) if roles else None
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
 from dicomweb_client.api import DICOMwebClient
+from pydicom import dcmread
 
 from dcm4py_leading.service.dicomweb.objects import DEFAULT, accepted_for
 from dcm4py_leading.web.app import create_app
@@ -176,3 +179,34 @@ def test_nothing_can_be_read(seed: Seed, own: httpx.Client) -> None:
     answer = own.get(f"studies/{STUDY}")
     assert answer.status_code == 503
     assert "stored object" in answer.json()["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    (
+        "application/zip; transfer-syntax=*",
+        'application/xml, application/zip;transfer-syntax=*, multipart/related; type="application/dicom"',
+    ),
+)
+def test_zip_has_the_same_files(http: httpx.Client, accept: str) -> None:
+    parts = http.get(f"studies/{STUDY}.1", headers=AS_STORED)
+    answer = http.get(f"studies/{STUDY}.1", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    with ZipFile(BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        files = [archive.read(name) for name in archive.namelist()]
+    assert len(files) == 4
+    assert all(file in parts.content for file in files)
+    assert http.get(f"studies/{STUDY}.1?dicomdir=true", headers={"Accept": accept}).status_code == 400
+
+
+def test_cut_zip_is_no_zip(seed: Seed, tmp_path: Path) -> None:
+    seed.start()
+    files = make_study(tmp_path / "s", patient_id="P", patient_name="A^B", study_uid=STUDY, instances=3)
+    assert store(seed.archive_port, files) == [0x0000] * 3
+    with served(app=create_app(seed.service)) as own:
+        path = f"/dcm4chee-arc/aets/DCM4CHEE/rs/studies/{STUDY}"
+        parts = own.get(path).content
+        max(seed.objects, key=lambda file: parts.index(dcmread(file).SOPInstanceUID.encode())).unlink()
+        with pytest.raises(httpx.RemoteProtocolError):
+            own.get(path, headers={"Accept": "application/zip"})

@@ -35,6 +35,7 @@ TASKS: Mapping[str, str] = {
         dcmHideNotRejectedInstances
     """,
     "retrieve": """
+        dcmAcceptedUserRole
         dcmAcceptedMoveDestination dcmRelationalRetrieveNegotiationLenient dcmSendPendingCGet
         dcmSendPendingCMoveInterval dcmMultipleStoreAssociations dcmRetrieveAET dcmReturnRetrieveAET
         dcmCStoreSCUOfCMoveSCP

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from dcm4py_leading.errors import DependencyError, StatusError
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundStudy, StudyPage, StudySearch
+from dcm4py_leading.web.gate.use_log import Use
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.places import study_address
 from dcm4py_leading.web.pages.render import render
@@ -64,14 +65,17 @@ class SearchPage:
     def search(self, request: Request, form: Form) -> Response:
         """One page of what was found."""
         wanted = typed(form)
+        use = Use(request, "studies", wanted.ae_title)
         context = {"typed": wanted, "aes": self._service.studies_aes(), "failure": None}
         try:
             found = self._service.find_studies(wanted.search)
         except StatusError as err:
             told = {**context, "found": None, "rows": (), "failure": str(err)}
             status_code = 503 if isinstance(err, DependencyError) else 422
+            use.tell(status_code)
             return render(request, "studies.html", told, status_code=status_code)
         rows = [_row(wanted.ae_title, study) for study in found.studies]
+        use.tell(200, matches=len(rows))
         told = {"found": found, "rows": rows, "page_length": wanted.search.most, "date": date_shown}
         return render(request, "studies.html", {**context, **told})
 

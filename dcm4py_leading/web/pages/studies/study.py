@@ -11,10 +11,12 @@ from pydicom.uid import UID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import SHOWN_INSTANCES
 from dcm4py_leading.service.studies.aes import StudiesAE
 from dcm4py_leading.service.studies.found import FoundInstance, FoundSeries, FoundStudy
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.gate.use_log import Use
 from dcm4py_leading.web.pages.places import NoSuchPage, study_address
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.studies.values import attributes_shown, date_shown, time_shown
@@ -74,6 +76,7 @@ class StudyPages:
         """The study. Raises NoSuchPage."""
         ae = self.ae(request)
         study = self.study(request)
+        use = Use(request, "study", ae.ae_title)
         address = study_address(ae.ae_title, study.study_instance_uid)
         patient, others = attributes_shown(study.attributes, study.edited)
         series = self._service.series(ae.ae_title, study.study_instance_uid)
@@ -86,12 +89,14 @@ class StudyPages:
             "series": [_series_row(address, one) for one in series],
             "may_change": request.state.identity.may(Role.ADMINISTRATOR),
         }
+        use.tell(200, study=ref(study.study_instance_uid), series=len(series))
         return render(request, "study.html", context)
 
     def series(self, request: Request) -> Response:
         """The instances of one series. Raises NoSuchPage."""
         ae, series_uid = self.ae(request), request.path_params["series_uid"]
         study_uid = request.path_params["study_uid"]
+        use = Use(request, "series", ae.ae_title)
         found = self._service.instances(ae.ae_title, study_uid, series_uid)
         if not found:
             raise NoSuchPage(f"series {series_uid}")
@@ -102,6 +107,7 @@ class StudyPages:
             "rows": [_instance_row(one) for one in found],
             "is_cut": len(found) >= SHOWN_INSTANCES,
         }
+        use.tell(200, study=ref(study_uid), instances=len(found))
         return render(request, "series.html", context)
 
     def ae(self, request: Request) -> StudiesAE:

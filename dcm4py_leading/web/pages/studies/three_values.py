@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dcm4py_leading.errors import ConfigUnavailable, StatusError
+from dcm4py_leading.log import ref
 from dcm4py_leading.model.bounds import SHOWN_AE_TITLES
 from dcm4py_leading.service.explain import StudyNotStored, WrongQuestion
 from dcm4py_leading.service.studies.three_values import ThreeValues
 from dcm4py_leading.web.gate.identity import Role
+from dcm4py_leading.web.gate.use_log import Use
 from dcm4py_leading.web.pages.places import NoSuchPage, study_address
 from dcm4py_leading.web.pages.render import render
 from dcm4py_leading.web.pages.studies.values import name_of
@@ -47,6 +49,7 @@ class ThreeValuesPage:
         titles = known_titles(self._titles)
         receiver = request.query_params.get("to", "").strip()
         values, failure = None, ""
+        use = Use(request, "values", ae_title)
         try:
             values = self._service.three_values(ae_title, uid, receiver, [title.value for title in titles])
         except StudyNotStored as err:
@@ -68,6 +71,7 @@ class ThreeValuesPage:
             "uid": uid,
         }
         status = 200 if values is not None else 409
+        use.tell(status, study=ref(uid))
         return render(request, "study_values.html", context, status_code=status)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dcm4py_leading.archive.index.querying import newest
+from dcm4py_leading.log import ref
 from dcm4py_leading.web.pages.studies import search_form
 from tests.fixtures.datasets import make_study
 from tests.fixtures.dcmtk import storescu
@@ -135,3 +136,17 @@ def test_a_name_in_another_character_set_than_its_object_says_hides_no_page(
     assert "Gr\N{REPLACEMENT CHARACTER}" in found.text
     for page in ("", "/values", "/patient", "/edit", "/send"):
         assert studies.get(f"{SEARCH}/DCM4CHEE/{uid}{page}").status == 200
+
+
+def test_each_search_and_each_study_that_is_opened_is_a_line_without_patient_data(
+    studies_to_read: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    search(studies_to_read, PatientName="grösse*")
+    studies_to_read.get(STUDY_PAGE)
+    studies_to_read.get(f"{STUDY_PAGE}/values")
+    told = [record.getMessage().rpartition(" ms=")[0] for record in caplog.records if record.name.endswith("use_log")]
+    who, study = "from=127.0.0.1 user=loopback to=DCM4CHEE", ref(STUDY_PAGE.rpartition("/")[2])
+    assert told[0] == f"page studies {who} status=200 matches=2"
+    assert told[1].startswith(f"page study {who} status=200 study={study} series=")
+    assert told[2] == f"page values {who} status=200 study={study}"
