@@ -52,12 +52,16 @@ class Fragmenter:
             view = buffer if length <= due else memoryview(buffer)
             while at < length:
                 if not due:
-                    due = min(most, size)
+                    due = size if size < most else most
                     packed.append(data_header(context_id, LAST if due == left else 0, due))
                     size -= due
                     left -= due
-                taken = min(due, length - at)
-                packed.append(view if taken == length else view[at : at + taken])
+                if not at and length <= due:  # as most are: small ones between the edits of rules
+                    packed.append(view)
+                    due -= length
+                    break
+                taken = length - at if length - at < due else due
+                packed.append(view[at : at + taken])
                 at += taken
                 due -= taken
         return packed
