@@ -145,8 +145,12 @@ def scene(
 
 
 @pytest.mark.peers
-@pytest.mark.ldap("dcmSpanningCFindSCP", "dcmSpanningCFindSCPPolicy", "dcmSpanningCFindSCPRetrieveAET")
-@pytest.mark.ldap("dcmFallbackCMoveSCP", "dcmFallbackCMoveSCPDestination", "dcmFallbackCMoveSCPCallingAET")
+@pytest.mark.ldap("dcmSpanningCFindSCP")
+@pytest.mark.ldap("dcmSpanningCFindSCPPolicy")
+@pytest.mark.ldap("dcmSpanningCFindSCPRetrieveAET")
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCPDestination")
+@pytest.mark.ldap("dcmFallbackCMoveSCPCallingAET")
 def test_a_viewer_finds_and_retrieves_the_studies_of_the_pacs_as_the_leading_archive_has_them(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -197,7 +201,8 @@ def test_title_with_an_own_archive_has_both_and_another_title_only_the_own_studi
 
 
 @pytest.mark.peers
-@pytest.mark.ldap("dcmSpanningCFindSCP", "dcmFallbackCMoveSCP")
+@pytest.mark.ldap("dcmSpanningCFindSCP")
+@pytest.mark.ldap("dcmFallbackCMoveSCP")
 def test_a_second_pacs_behind_the_same_title_is_asked_for_what_the_first_does_not_have(
     scene: Scene, dcmqrscp: Callable[..., DcmQrScp], tmp_path: Path
 ) -> None:

@@ -152,7 +152,7 @@ def _body_of(found: Found, first: PreparedObject, wanted: WantedPictures) -> _Bo
 
 def _asked_for(several: bool) -> str:
     if several:
-        return f'there are several images: expected multipart/related; type="{JPEG}", or the number of one frame'
+        return f'those of a study, a series or several frames are parts: expected multipart/related; type="{JPEG}"'
     return f"expected {', '.join(PICTURES)}"
 
 

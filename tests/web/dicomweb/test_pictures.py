@@ -177,7 +177,7 @@ def test_several_images_come_as_parts(archive: Seed, http: httpx.Client) -> None
     assert len(parts_of(http.get(f"{path}/rendered", headers=MULTIPART))) == 2
     assert len(parts_of(http.get(f"{path}/rendered"))) == 2
     refused = http.get(f"{path}/rendered", headers=PNG)
-    assert (refused.status_code, "several images" in refused.json()["errorMessage"]) == (406, True)
+    assert (refused.status_code, "multipart/related" in refused.json()["errorMessage"]) == (406, True)
     assert opened(http.get(f"{path}/frames/2/rendered", headers=PNG)).size == (100, 100)
     some = http.get(f"{path}/frames/1,2,3/rendered", headers=MULTIPART)
     assert (some.status_code, len(parts_of(some))) == (206, 2)
