@@ -28,13 +28,17 @@ class ChunkedBody:
     """Writer of the chunks (RFC 9112 7.1) but for the last one.
 
     The socket is that of an event loop, so it never blocks: who waits is here. It is closed at the end of the block.
+    ``reader`` leads to the process with the web server, which hangs up when it gives the client up: that may be so
+    while the connection still stands, as with a client that has closed its half of it.
     """
 
-    def __init__(self, client: socket.socket) -> None:
+    def __init__(self, client: socket.socket, reader: socket.socket) -> None:
         self._client = client
+        self._reader = reader
         self._waited, self._taken = 0.0, 0
         self._poll = select.poll()
         self._poll.register(client, select.POLLOUT)
+        self._poll.register(reader, 0)  # POLLHUP is told all the same
 
     def __enter__(self) -> ChunkedBody:
         return self
@@ -73,7 +77,10 @@ class ChunkedBody:
 
     def _await_client(self) -> None:
         since = time.monotonic()
-        if not self._poll.poll(HTTP_STALLED_SECONDS * 1000):
+        ready = self._poll.poll(HTTP_STALLED_SECONDS * 1000)
+        if any(descriptor == self._reader.fileno() for descriptor, _ in ready):
+            raise ClientGone("the client has been given up")
+        if not ready:
             raise StatusError(f"the client has taken nothing for {HTTP_STALLED_SECONDS:g} s")
         self._waited += time.monotonic() - since
         if OF_PEERS.is_missed(self._waited, self._taken):

@@ -163,7 +163,7 @@ def write_stream(sock: socket.socket, call: StreamCall[Q, H], here: Here, questi
             _send(sock, _HEAD, json.dumps(call.head.to_json(head)).encode())
             where, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
             if descriptors:
-                with ChunkedBody(socket.socket(fileno=descriptors[0])) as body:
+                with ChunkedBody(socket.socket(fileno=descriptors[0]), sock) as body:
                     for chunk in chunks:
                         body.write(chunk)
             elif where == _NOWHERE:
@@ -220,12 +220,22 @@ def read_stream(
 
 
 def _send_body(sock: socket.socket, body: Iterable[bytes]) -> None:
+    """Send the body of a question, up to its end or to the beginning of the answer."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLOUT)
     for chunk in body:
-        try:
-            _send(sock, _CHUNK, chunk)
-        except OSError:
-            LOG.debug("a question is answered before its end, or never")
-            return
+        left = memoryview(_FRAME.pack(_CHUNK, len(chunk)) + chunk)
+        while left:
+            ready = poll.poll(STREAM_SILENT_SECONDS * 1000)
+            # Whoever answers reads no more, and could wait for us to read while we wait for it.
+            if not ready or ready[0][1] != select.POLLOUT:
+                LOG.debug("a question is answered before its end, or never")
+                return
+            try:
+                left = left[sock.send(left) :]
+            except OSError:
+                LOG.debug("a question is answered before its end, or never")
+                return
     with suppress(OSError):
         _send(sock, _END, b"")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -135,11 +136,15 @@ class ToldObject:
         elements = tree_of_json(self._told, self._value)
         if not self.sop_class_uid or not self.sop_instance_uid:
             raise InvalidObject("the JSON has no SOPClassUID or no SOPInstanceUID")
+        try:
+            data = encode(elements, EXPLICIT_LITTLE)
+        except struct.error as err:  # PS3.5 7.1: 32 bits
+            raise InvalidObject("a value or a sequence is longer than an element can be") from err
         return SentObject(
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
             transfer_syntax_uid=self._transfer_syntax_uid,
-            data=encode(elements, EXPLICIT_LITTLE),
+            data=data,
         )
 
     def _value(self, uri: str, tag: int, depth: int) -> Value:

@@ -5,6 +5,7 @@ An answer is another one as soon as the leading archive has another value, thoug
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ _SETTLED_SECONDS = 2.0
 
 class _Known(NamedTuple):
     validator: str
-    since: float
+    since: int
+    """Whole seconds, never before the change: whoever was answered in the same second may have what was before."""
 
 
 class Judged(NamedTuple):
@@ -51,19 +53,22 @@ class Validators:
         headers = {"ETag": f'W/"{validator}"', "Cache-Control": "private, no-cache"}
         if self._clock() - since >= _SETTLED_SECONDS:
             headers["Last-Modified"] = formatdate(since, usegmt=True)
-        return Judged(headers, _status(request, f'"{validator}"', since))
+        return Judged(headers, _status(request, f'"{validator}"', since, self._clock()))
 
-    def _since(self, request: Request, validator: str) -> float:
+    def _since(self, request: Request, validator: str) -> int:
         key = (request.url.path, request.url.query, request.headers.get("accept", ""))
         known = self._known.get(key)
         if known is None or known.validator != validator:
-            known = _Known(validator, self._clock())
+            known = _Known(validator, math.ceil(self._clock()))
             self._known.put(key, known)
         return known.since
 
 
-def _status(request: Request, tag: str, since: float) -> HTTPStatus | None:
-    """RFC 9110 13.2.2. Entity tags are weak here, so If-Match holds for ``*`` alone (RFC 9110 13.1.1)."""
+def _status(request: Request, tag: str, since: int, now: float) -> HTTPStatus | None:
+    """RFC 9110 13.2.2. Entity tags are weak here, so If-Match holds for ``*`` alone (RFC 9110 13.1.1).
+
+    If-Modified-Since of the future is by a clock that is wrong, and tells nothing about what the client has.
+    """
     headers = request.headers
     if "if-match" in headers:
         if headers["if-match"].strip() != "*":
@@ -73,7 +78,7 @@ def _status(request: Request, tag: str, since: float) -> HTTPStatus | None:
     if "if-none-match" in headers:
         known = headers["if-none-match"]
         return HTTPStatus.NOT_MODIFIED if known.strip() == "*" or tag in _ENTITY_TAG.findall(known) else None
-    if (moment := _moment(headers.get("if-modified-since"))) is not None and int(since) <= moment:
+    if (moment := _moment(headers.get("if-modified-since"))) is not None and since <= moment <= now:
         return HTTPStatus.NOT_MODIFIED
     return None
 

@@ -46,6 +46,15 @@ def frames_of(ds: FileDataset) -> Sequence[bytes]:
     return list(generate_frames(ds.PixelData, number_of_frames=int(ds.get("NumberOfFrames", 1))))
 
 
+def test_sequence_longer_than_an_element_can_be_is_refused(seed: Seed, http: httpx.Client) -> None:
+    ds = read_sample("CT_small.dcm")
+    long = {"00081140": {"vr": "SQ", "Value": [{"00420011": {"vr": "OB", "BulkDataURI": URI}}] * 130}}
+    body = whole([metadata({**told(ds), **long}), part(bytes(1 << 25), OCTETS, URI)])
+    answer = post(http, STUDIES, chunked(body), MULTIPART)
+    assert (answer.status_code, failed(answer)) == (409, {ds.SOPInstanceUID: 0xC000}), answer.text
+    assert not seed.objects
+
+
 def test_native_pixels_from_a_part(seed: Seed, http: httpx.Client) -> None:
     ds = read_sample("CT_small.dcm")
     body = whole([metadata(told(ds)), part(ds.PixelData, OCTETS, URI)])

@@ -65,7 +65,7 @@ class RowsElsewhere(Rows):
 
     def hand_over(self, client: socket.socket) -> None:
         self.is_handed_over = True
-        body = ChunkedBody(client.dup())
+        body = ChunkedBody(client.dup(), self._theirs)
 
         def write() -> None:
             with body, self._theirs:
