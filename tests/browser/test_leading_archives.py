@@ -97,12 +97,15 @@ def scene(
 
 
 def wait_until_drawn(page: Page, colour: str) -> None:
-    """Wait until the first plot has this colour: a canvas is there before anything is drawn on it."""
+    """Wait until the first plot has this colour: a canvas is there before anything is drawn on it.
+
+    Asked four times a second: once a frame, reading the pixels would keep the page from drawing them.
+    """
     is_drawn = f"""colour => {{
       const canvas = document.querySelector("#history canvas");
       return canvas !== null && ({_INKED})(canvas).includes(colour);
     }}"""
-    page.wait_for_function(is_drawn, arg=colour)
+    page.wait_for_function(is_drawn, arg=colour, polling=250)
 
 
 def row(page: Page) -> Locator:
