@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+import struct
 import time
 from typing import Any
 
@@ -29,6 +30,9 @@ _BACKLOG = 16
 _GOODBYE_SECONDS = 2.0
 """So long the other side gets to end TLS in form, when all is said."""
 
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing sends RST, and nothing that still waits."""
 
 _HERE = "dcm4py_leading.connection"
 """Extension of the ASGI scope: the connection of a request."""
@@ -212,6 +216,18 @@ class Connection(H11Protocol):
     def _write(self, event: Any) -> None:
         with contextlib.suppress(h11.LocalProtocolError):
             self.transport.write(self.conn.send(event) or b"")
+
+
+def cut_off(scope: Scope) -> None:
+    """End the connection of an answer that is not whole.
+
+    Where the end of the connection would be that of the answer, as for HTTP/1.0, it is reset.
+    """
+    here = scope.get("extensions", {}).get(_HERE)
+    if here is not None and scope["http_version"] != "1.1":
+        transport = here["connection"].transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
 
 
 def socket_for_chunks(scope: Scope) -> socket.socket | None:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from dcm4py_leading.errors import ClientGone, StatusError
 from dcm4py_leading.model.bounds import HTTP_STALLED_SECONDS
-from dcm4py_leading.web.http.connection import socket_for_chunks
+from dcm4py_leading.web.http.connection import cut_off, socket_for_chunks
 
 LOG = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Streamed(Response):
         self._chunks = chunks
         self._is_as_made = not is_compressed
         self._parts = _compressed(chunks) if is_compressed else _parts(chunks)
+        self._is_whole = False
         self._is_handed_over = False
         """No thread is needed then: what is left to be read is short, and there."""
         self._limiter: CapacityLimiter | None = None
@@ -104,6 +105,8 @@ class Streamed(Response):
                 await self._send(scope, send)
                 group.cancel_scope.cancel()
         finally:
+            if not self._is_whole:
+                cut_off(scope)
             with CancelScope(shield=True):
                 if self._is_handed_over:
                     self._chunks.close()
@@ -130,6 +133,7 @@ class Streamed(Response):
             self._chunks.give_up()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._is_whole = True
 
     async def _next(self) -> bytes | None:
         if self._is_handed_over:

@@ -164,3 +164,14 @@ def test_failure_of_handed_over_chunks_is_no_end(
         http.get("/rows")
     assert made.closed.wait(60)
     assert (str(failure) in caplog.text) == is_told
+
+
+def test_failure_is_no_end_for_a_client_of_http_1_0(rows: list[Rows], http: httpx.Client) -> None:
+    rows.append(Rows(b"one", ArchiveUnavailable("PACS: connection lost")))
+    with (
+        socket.create_connection((http.base_url.host, http.base_url.port or 0)) as sock,
+        pytest.raises(ConnectionResetError),
+    ):
+        sock.sendall(b"GET /rows HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        while sock.recv(65536):
+            pass
