@@ -34,12 +34,14 @@ fetch_once() {
 }
 
 unpack_ohif() {
-    (cd "$1" && npm pack --silent "$OHIF" >/dev/null) || return 1
+    (cd "$1" && npm pack --loglevel=error "$OHIF" >/dev/null) || return 1
     # Half of it is for features that tests do not touch, and for debuggers.
     tar -xzf "$1"/*.tgz -C "$1" --strip-components=1 --exclude='*.map' --exclude=package/dist/ort package/dist &&
         rm "$1"/*.tgz
 }
 
 install_clients() {
-    npm install --silent --prefix "$1" --ignore-scripts --no-audit --no-fund --no-package-lock "${NPM_CLIENTS[@]}" >/dev/null
+    # Not by --prefix: npm would look below it for the settings of this machine, such as whom it trusts.
+    printf '{}\n' >"$1/package.json"
+    (cd "$1" && npm install --loglevel=error --ignore-scripts --no-audit --no-fund --no-package-lock "${NPM_CLIENTS[@]}" >/dev/null)
 }
