@@ -25,6 +25,8 @@ _HTMX = json.dumps(
         "allowEval": False,
         "includeIndicatorStyles": False,
         "selfRequestsOnly": True,
+        # What is loaded is a part of a page, cut out of another one, whose title is not this one's.
+        "ignoreTitle": True,
         "responseHandling": [
             {"code": "204", "swap": False},
             {"code": "[23]..|422", "swap": True},
