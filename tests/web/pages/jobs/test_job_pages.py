@@ -117,6 +117,7 @@ def test_only_failed_objects_are_sent_again(reader: Reader) -> None:
     path = ended(reader, lambda _: {"failedSOPInstanceUIDs": ["1.2.3", "1.2.4"]})
     again = reader.post(f"{path}/again")
     assert again.status == 200 and str(again.answer.url.path) != path
+    over(reader, str(again.answer.url.path))
     (sent,) = reader.service.sent
     assert (sent.sop_instance_uids, sent.destination) == (("1.2.3", "1.2.4"), "STORESCP")
     assert (sent.study_instance_uid, sent.author) == (STUDY, "loopback")
