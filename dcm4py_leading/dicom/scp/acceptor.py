@@ -311,8 +311,8 @@ class AcceptedAssociation:
             require_service(message.context, request, takes_data_sets=self._association.takes_data_sets)
             try:
                 return self._handlers[request.command](self, request)
-            except Exception:
-                self._end_all()  # a refusal, too, is told in its turn
+            except Exception:  # raises on, whatever it was: a refusal, too, is told in its turn
+                self._end_all()
                 raise
 
         served = self._outcome(request, serve)
