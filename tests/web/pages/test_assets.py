@@ -32,7 +32,7 @@ def test_vendored_assets_are_those_of_the_manifest() -> None:
         assert set(vendored) == {"file", "name", "version", "licence", "source", "path", "sha256"}
         digest = hashlib.sha256((FOLDER / vendored["file"]).read_bytes()).hexdigest()
         assert digest == vendored["sha256"], vendored["file"]
-        assert f"/{vendored['name']}/-/{vendored['name']}-{vendored['version']}.tgz" in vendored["source"]
+        assert vendored["source"] == f"npm:{vendored['name']}@{vendored['version']}"
 
 
 def test_every_asset_is_in_the_manifest() -> None:
