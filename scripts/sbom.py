@@ -45,6 +45,8 @@ def completed(bom: dict[str, Any], wheel: Path, manifest: dict[str, Any]) -> dic
     """
     (program,) = [one for one in bom["components"] if one["name"] == PROGRAM]
     program |= {"type": "application"}
+    # Says where the wheel lay when it was installed.
+    program.pop("externalReferences", None)
     program["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}]
     inside = vendored(manifest)
     for one in bom["dependencies"]:

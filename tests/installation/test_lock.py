@@ -1,21 +1,23 @@
-"""What setup.cfg requires is all that is imported, and deploy/constraints.txt has it."""
+"""Requirements of setup.cfg: all that is imported, with the versions and digests that deploy/ has."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.constraints import ROOT, TARGET, requirements
+from scripts.lock import BUILD_LOCK, CONSTRAINTS, LOCK, ROOT, requirements
 
 
 def constraints() -> dict[str, str]:
     """Version by name."""
-    lines = (line for line in TARGET.read_text("utf-8").splitlines() if not line.startswith("#"))
+    lines = (line for line in CONSTRAINTS.read_text("utf-8").splitlines() if not line.startswith("#"))
     return {name: version for name, _, version in (line.partition("==") for line in lines)}
 
 
@@ -23,8 +25,28 @@ def constraints() -> dict[str, str]:
 def test_every_requirement_has_bounds_and_a_version_within_them(requirement: Requirement) -> None:
     assert sorted(bound.operator for bound in requirement.specifier) == ["<", ">="]
     version = constraints().get(canonicalize_name(requirement.name))
-    assert version is not None, "run scripts/constraints.py"
-    assert requirement.specifier.contains(version), "run scripts/constraints.py"
+    assert version is not None, "run scripts/lock.py"
+    assert requirement.specifier.contains(version), "run scripts/lock.py"
+
+
+def locked(path: Path) -> dict[str, tuple[str, int]]:
+    """Version and number of digests, by name, of a requirements file with digests."""
+    text = re.sub(r"#.*\n", "", path.read_text("utf-8"))
+    entries = re.findall(r"^(\S+)==(\S+)[^\\\n]*((?: \\\n    --hash=sha256:[0-9a-f]{64})*)$", text, re.MULTILINE)
+    assert len(entries) == text.count("==")
+    return {name: (version, digests.count("--hash")) for name, version, digests in entries}
+
+
+def test_lock_file_has_the_versions_of_the_constraints_with_digests() -> None:
+    lock = locked(LOCK)
+    assert {name: version for name, (version, _) in lock.items()} == constraints(), "run scripts/lock.py"
+    assert all(digests for _, digests in lock.values())
+
+
+def test_lock_of_the_build_has_digests() -> None:
+    lock = locked(BUILD_LOCK)
+    assert {"setuptools", "cyclonedx-bom"} <= set(lock)
+    assert all(digests for _, digests in lock.values())
 
 
 def imported() -> set[str]:
