@@ -15,7 +15,7 @@ MANIFEST = json.loads(VENDORED.read_text("utf-8"))
 
 
 def listed() -> dict[str, Any]:
-    """What cyclonedx-py tells of an environment with the program and one library."""
+    """Bill of materials by cyclonedx-py, of an environment with the program and one library."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
