@@ -188,7 +188,11 @@ def guarded_app(
             Middleware(Forwarded, proxies=proxies, public_url=public_url),
             Middleware(Arrival),
             Middleware(OwnOrigin, hosts=hosts, public_url=public_url, cors_origins=cors_origins),
-            Middleware(AuthenticationMiddleware, doorkeeper=doorkeeper or NoDoor()),
+            Middleware(
+                AuthenticationMiddleware,
+                doorkeeper=doorkeeper or NoDoor(),
+                takes_tokens=isinstance(doorkeeper, LoginDoorkeeper) and doorkeeper.takes_tokens,
+            ),
         ],
     )
 

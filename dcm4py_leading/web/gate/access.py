@@ -21,8 +21,12 @@ LOGIN, LOGOUT = "/ui/login", "/ui/logout"
 PUBLIC = frozenset({"/", "/health/live", "/health/ready", LOGIN, LOGOUT, "/ui/assets/{name}"})
 """Paths of routes that answer everybody."""
 
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="dcm4py-leading", charset="UTF-8"'}
+_BASIC = 'Basic realm="dcm4py-leading", charset="UTF-8"'
 """RFC 7617 2.1."""
+_BEARER = 'Bearer realm="dcm4py-leading"'
+"""RFC 6750 3: to whoever has sent no token, without an error."""
+_COOKIE = f'Cookie realm="dcm4py-leading", form-action="{LOGIN}"'
+"""To scripts of our pages and of the viewer: at Basic, the browser would ask for a password in a box of its own."""
 _NEEDED = "needed_roles"
 _ONCE_MORE = '<!doctype html>\n<html lang="en">\n<meta http-equiv="refresh" content="0">\n<title>…</title>\n'
 """For a link that was followed from another site: browsers leave out a cookie that is SameSite=Strict (RFC 6265bis
@@ -81,7 +85,11 @@ def _not_logged_in(request: Request, login_error: LoginError | None) -> Response
         told = f'Bearer realm="dcm4py-leading", error="invalid_token", error_description="{login_error}"'
         return refusal(request, HTTPStatus.UNAUTHORIZED, str(login_error), headers={"WWW-Authenticate": told})
     if not is_for_people(request):
-        return refusal(request, HTTPStatus.UNAUTHORIZED, str(login_error or "log in"), headers=_CHALLENGE)
+        challenge = _COOKIE if _is_script_of_ours(request) else _BASIC
+        if request.state.takes_tokens:
+            challenge = f"{_BEARER}, {challenge}"
+        told = str(login_error or "log in")
+        return refusal(request, HTTPStatus.UNAUTHORIZED, told, headers={"WWW-Authenticate": challenge})
     if "hx-request" in request.headers:  # htmx would put the log-in into a part of the page
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": LOGIN})
     if request.method not in ("GET", "HEAD"):  # what was sent is lost
@@ -90,3 +98,10 @@ def _not_logged_in(request: Request, login_error: LoginError | None) -> Response
         return HTMLResponse(_ONCE_MORE)
     wanted = request.scope["raw_path"].decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{LOGIN}?next={quote(wanted, safe='')}", HTTPStatus.SEE_OTHER)
+
+
+def _is_script_of_ours(request: Request) -> bool:
+    """True for a request that a script makes with the session of a log-in (Fetch Metadata, Sec-Fetch-*)."""
+    headers = request.headers
+    is_of_ours = (headers.get("sec-fetch-site"), headers.get("sec-fetch-dest")) == ("same-origin", "empty")
+    return is_of_ours and "authorization" not in headers

@@ -15,11 +15,14 @@ _LIVE = "/health/live"
 class AuthenticationMiddleware:
     """ASGI middleware that sets ``request.state.identity``, and ``login_error`` if credentials are refused.
 
+    ``request.state.takes_tokens`` is True where bearer tokens are accepted.
+
     It refuses nobody; `access.needs` does. A liveness check never waits for a directory.
     """
 
-    def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper, takes_tokens: bool = False) -> None:
         self._app = app
+        self._takes_tokens = takes_tokens
         self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,6 +30,7 @@ class AuthenticationMiddleware:
         if scope["type"] == "http":
             request = Request(scope, receive)
             request.state.identity, request.state.login_error = ANONYMOUS, None
+            request.state.takes_tokens = self._takes_tokens
             if scope["path"] != _LIVE and not scope["path"].startswith(_ASSETS):
                 try:
                     request.state.identity = await self._doorkeeper.identify(request) or ANONYMOUS

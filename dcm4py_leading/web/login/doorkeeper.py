@@ -73,6 +73,11 @@ class LoginDoorkeeper:
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._limiter: CapacityLimiter | None = None
 
+    @property
+    def takes_tokens(self) -> bool:
+        """True where an issuer of tokens is configured."""
+        return self._tokens is not None
+
     async def identify(self, request: Request) -> Identity | None:
         """By Authorization, if it is HTTP Basic or a token; by the cookie of a session otherwise.
 

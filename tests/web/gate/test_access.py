@@ -163,6 +163,15 @@ def test_programs_are_told_how_to_log_in(http: httpx.Client) -> None:
     assert answer.json() == {"errorMessage": "log in"}
 
 
+def test_scripts_of_pages_and_viewer_open_no_box_of_the_browser(http: httpx.Client) -> None:
+    script = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    answer = http.get("/metrics", headers=script)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Cookie realm="dcm4py-leading", form-action="/ui/login"'
+    for others in ({**script, "Sec-Fetch-Site": "none"}, {**script, "Authorization": "Basic !"}):
+        assert http.get("/metrics", headers=others).headers["www-authenticate"].startswith("Basic ")
+
+
 def test_people_are_led_to_the_log_in_and_back(page: httpx.Client) -> None:
     answer = page.get("/ui/devices/a%20b%22?lang=de&x=%26")
     assert answer.status_code == 303

@@ -51,12 +51,12 @@ def state_of(doorkeeper: Doorkeeper, path: str, kind: str = "http") -> dict[str,
 
 @pytest.mark.parametrize(("answer", "identity"), [(ANNA, ANNA), (None, ANONYMOUS)])
 def test_a_request_is_of_a_user_or_of_nobody(answer: Identity | None, identity: Identity) -> None:
-    assert state_of(Doorkeeper(answer), "/ui/") == {"identity": identity, "login_error": None}
+    assert state_of(Doorkeeper(answer), "/ui/") == {"identity": identity, "login_error": None, "takes_tokens": False}
 
 
 @pytest.mark.parametrize("error", [LoginRefused("wrong"), LoginUnavailable("no answer")])
 def test_a_refused_log_in_reaches_the_application_as_nobody_with_the_reason(error: LoginError) -> None:
-    assert state_of(Doorkeeper(error), "/ui/") == {"identity": ANONYMOUS, "login_error": error}
+    assert state_of(Doorkeeper(error), "/ui/") == {"identity": ANONYMOUS, "login_error": error, "takes_tokens": False}
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,13 @@ def test_tokens_that_do_not_hold_get_401_that_says_why(site: Site, caplog: pytes
     assert site.get(token()).status_code == 200
 
 
+def test_whoever_sends_nothing_is_told_of_tokens_and_of_passwords(site: Site) -> None:
+    answer = site.client.get("/look")
+    assert answer.status_code == 401
+    told = answer.headers["www-authenticate"]
+    assert told == 'Bearer realm="dcm4py-leading", Basic realm="dcm4py-leading", charset="UTF-8"'
+
+
 def test_forged_tokens_are_refused_and_end_in_a_pause(site: Site) -> None:
     claims, (_, key) = site.issuer.claims(), KEYS["rsa"]
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
