@@ -13,7 +13,7 @@ from dcm4py_leading.bounded_cache import BoundedCache
 from dcm4py_leading.dataset.dicom_json.tree import BULK_VRS, Path, json_of_tree
 from dcm4py_leading.dataset.elements import Elements
 from dcm4py_leading.dataset.reading import parse, read_data_set
-from dcm4py_leading.dataset.scan import Encoding, Unscannable, encoding_of, scan
+from dcm4py_leading.dataset.scan import Encoding, EndsEarly, Unscannable, encoding_of, scan
 from dcm4py_leading.dataset.vr import dictionary_vr
 from dcm4py_leading.errors import StatusError
 from dcm4py_leading.model.bounds import METADATA_BYTES, METADATA_VALUE_BYTES
@@ -153,7 +153,10 @@ def head_of(spliced: Spliced, encoding: Encoding) -> Opening | None:
     pieces, source, rest = spliced
     read = bytearray(b"".join(pieces))
     try:
-        spans, end = scan(source, encoding, start=rest, end=source.size, stop_before=PIXELS.start)
+        try:  # what is in memory is scanned several times faster, and does for most objects
+            spans, end = scan(source.view, encoding, start=rest, end=source.size, stop_before=PIXELS.start)
+        except EndsEarly:
+            spans, end = scan(source, encoding, start=rest, end=source.size, stop_before=PIXELS.start)
     except Unscannable:
         return None
     not_read: dict[int, bytes] = {}

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pydicom import Dataset
 
@@ -250,33 +251,43 @@ class BytewiseCoercion:
             key = (id(rules), *part)
             outcome = self._outcomes.get(key)
             if outcome is None:
-                outcome = self._once_for_all(part[0], part[1], encoding, kept, rules)
+                outcome = self._once_for_all(
+                    part[0], kept, rules, encoding, key=part, attributes=partial(_decoded, part[1])
+                )
                 if rules.is_repeatable:
                     put_flushing(self._outcomes, key, outcome, _MAX_REMEMBERED)
             if not outcome.changes_character_set:  # which concerns elements outside of that part
                 return outcome
-        elif kept is None:
-            return self._once_for_all(cut, None, encoding, None, rules)
-        return self._work_out(cut, encoding, kept, _attributes(kept, kept_out), rules.selection)[0]
+        whole = (cut, kept, frozenset(kept_out))
+        return self._once_for_all(
+            cut, kept, rules, encoding, key=whole, attributes=partial(_attributes, kept, kept_out)
+        )
 
     def _once_for_all(
-        self, cut: bytes, attributes: bytes | None, encoding: Encoding, kept: IndexedLevels | None, rules: AppliedRules
+        self,
+        cut: bytes,
+        kept: IndexedLevels | None,
+        rules: AppliedRules,
+        encoding: Encoding,
+        *,
+        key: tuple[Hashable, ...],
+        attributes: Callable[[], Dataset | None],
     ) -> CoercedElements:
         """Like `_work_out`, or the outcome of an earlier retrieve with the same questions and answers.
 
-        The outcome depends only on ``cut`` and ``attributes``.
+        Beside rules and answers, ``key`` has all that decides; ``attributes`` decodes those of the index.
         """
         if self._memo is None or rules.identity is None:
-            return self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)[0]
-        key = (rules.identity, self._whose, encoding, cut, attributes)
-        known = self._memo.get(key)
+            return self._work_out(cut, encoding, kept, attributes(), rules.selection)[0]
+        whole_key = (rules.identity, self._whose, encoding, key)
+        known = self._memo.get(whole_key)
         if known is not None and known.holds(self._answer):
             return known.elements
-        outcome, asked = self._work_out(cut, encoding, kept, _decoded(attributes), rules.selection)
-        length = len(cut) + len(attributes or b"") + outcome.length
+        outcome, asked = self._work_out(cut, encoding, kept, attributes(), rules.selection)
+        length = _length(key) + outcome.length
         is_answered = not any(isinstance(answer, DependencyError) for _, answer in asked)
         if is_answered and length <= COERCED_OBJECT_BYTES:  # else it would keep alive what failed
-            self._memo.put(key, CachedOutcome(outcome, asked))
+            self._memo.put(whole_key, CachedOutcome(outcome, asked))
         return outcome
 
     def _work_out(
@@ -347,6 +358,13 @@ class BytewiseCoercion:
         cut = b"".join(view[spans[tag][0] : spans[tag][2]] for tag in all_tags if tag in spans)
         attributes = _attributes(kept, set(own) - set(all_tags))
         return self._work_out(cut, encoding, kept, attributes, selection)[0], spans, scanned_to
+
+
+def _length(key: Hashable) -> int:
+    """Octets in a key."""
+    if isinstance(key, bytes):
+        return len(key)
+    return sum(map(_length, key)) if isinstance(key, tuple) else 0
 
 
 def _decoded(attributes: bytes | None) -> Dataset | None:

@@ -431,6 +431,21 @@ def test_the_next_retrieve_decodes_nothing_and_counts_all_the_same(tmp_path: Pat
     assert second.counts.read() == {("legacy", "leading-arc", "applied"): 4}
 
 
+def test_an_outcome_of_all_attributes_of_the_index_is_remembered_for_these_alone(tmp_path: Path) -> None:
+    syntax = encoding_syntax(EXPLICIT_LITTLE)
+    ((instance, ds),) = series(tmp_path, 1, StudyDescription="As stored")
+    retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
+    outcomes = []
+    for description in ("   ", "   ", "Schädel", "Schädel"):  # blank, and in UTF-8: the octets alone decide nothing
+        other = deepcopy(ds)
+        other.SpecificCharacterSet, other.StudyDescription = "ISO_IR 192", description
+        known = indexed(tmp_path / "0", syntax, [(other, tags) for tags in LEVELS], "1.2.3.0")
+        retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER, after=retrieve)
+        (out,) = prepare_all(retrieve, [known._replace(location=instance.location)])
+        outcomes.append((out[0x00100010][1], retrieve.common.bytewise.decoded > 0))
+    assert outcomes == [("Right^Name", True), ("Right^Name", False), ("Right^Name", True), ("Right^Name", False)]
+
+
 def test_another_answer_makes_another_object_of_the_same_bytes(tmp_path: Path) -> None:
     instances = [instance for instance, _ in series(tmp_path, 1)]
     retrieve = Retrieve(tmp_path, LEADING_RULE, answer=ANSWER)
