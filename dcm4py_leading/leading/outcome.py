@@ -44,6 +44,15 @@ class LookupOutcome(enum.Enum):
     """Answered with what cannot be read, such as text that cannot be decoded as it is declared."""
 
 
+NO_ANSWER = (
+    LookupOutcome.REFUSED_BY_BREAKER,
+    LookupOutcome.FAILED,
+    LookupOutcome.MISMATCH,
+    LookupOutcome.UNREADABLE,
+)
+"""Outcomes without an answer that can be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class LookupResult:
     """An answer and its outcome."""

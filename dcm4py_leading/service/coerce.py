@@ -32,7 +32,7 @@ from dcm4py_leading.coercion.steps.step import STUDY_INSTANCE_UID, LeadingStep
 from dcm4py_leading.coercion.tags import AllTags
 from dcm4py_leading.errors import CoercionFailed, LeadingUnavailable, WorklistUnavailable
 from dcm4py_leading.leading.keys_query import LeadingKeysQuery
-from dcm4py_leading.leading.outcome import LookupOutcome, LookupResult, outcome_by_keys
+from dcm4py_leading.leading.outcome import NO_ANSWER, LookupOutcome, LookupResult, outcome_by_keys
 from dcm4py_leading.model.bounds import CONDITION_TIMEOUTS
 from dcm4py_leading.model.coercion import Dimse
 from dcm4py_leading.model.device import ApplicationEntity
@@ -139,6 +139,16 @@ class Coercer:
     def answers(self) -> Mapping[Question, Answer]:
         """The answers so far."""
         return self._answers
+
+    @property
+    def unanswered(self) -> int:
+        """Number of questions to leading archives that have no answer, so that the rules decide without."""
+        return sum(self._outcomes[outcome] for outcome in NO_ANSWER)
+
+    @property
+    def last_known(self) -> int:
+        """Number of questions to leading archives for which the last known answer serves."""
+        return self._outcomes[LookupOutcome.STALE_SERVED]
 
     @property
     def looks_at(self) -> frozenset[int]:

@@ -111,6 +111,10 @@ class ObjectsHead:
     """Of pictures, True if each of them is a part."""
     validator: str = ""
     """Validator of the answer (`validator.validator`)."""
+    unanswered: int = 0
+    """Studies for which a leading archive gives no answer, as far as they have been asked for."""
+    last_known: int = 0
+    """Those of which the last known values serve."""
 
 
 @dataclass(slots=True)
@@ -132,9 +136,10 @@ class Found:
     """Objects that another archive has sent although another instance is asked for."""
 
     def validate(self, *form: object) -> None:
-        """Tell the validator of the answer, which has ``form``."""
+        """Tell the validator of the answer, which has ``form``, and which questions have no answer."""
         told = validator(self.runtime, self.ended.request, self.retrieval, self.stored, *form)
-        self.head = replace(self.head, validator=told)
+        coercer = self.retrieval.coercer
+        self.head = replace(self.head, validator=told, unanswered=coercer.unanswered, last_known=coercer.last_known)
 
     def only(self, is_wanted: Callable[[RetrievedObject], bool]) -> Iterator[RetrievedObject]:
         """The objects that are wanted, of those that another archive sends."""

@@ -108,6 +108,10 @@ class SearchHead:
     """Of a search for the number of matches."""
     is_supported: bool = True
     """False where an archive has not matched, or does not know, one of the keys."""
+    unanswered: int = 0
+    """Studies for which a leading archive gives no answer, as far as they have been asked for."""
+    last_known: int = 0
+    """Those of which the last known values serve."""
 
 
 def search(runtime: Runtime, wanted: Search, is_gone: Callable[[], bool]) -> tuple[SearchHead, Chunks]:
@@ -210,7 +214,10 @@ class _Rows:
             self._end(0)
             return SearchHead(is_empty=True, is_supported=is_supported)
         left = None if total is None or wanted.limit is None else max(0, total - wanted.offset - wanted.limit)
-        return SearchHead(left=left, is_supported=is_supported)
+        coercer = self._found.coercer
+        return SearchHead(
+            left=left, is_supported=is_supported, unanswered=coercer.unanswered, last_known=coercer.last_known
+        )
 
     def chunks(self) -> Chunks:
         """The array, after an empty chunk. What fails is raised, so that no part is taken for the whole."""

@@ -21,6 +21,7 @@ from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_re
 from dcm4py_leading.web.dicomweb.conditional import Validators
 from dcm4py_leading.web.dicomweb.media_types import MULTIPART, MediaRange, accepted_ranges
 from dcm4py_leading.web.dicomweb.search import PATH
+from dcm4py_leading.web.dicomweb.warnings import outage_warnings, warning_header
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.addresses import PublicUrl
@@ -148,13 +149,13 @@ def answer(
             return error(HTTPStatus.NOT_ACCEPTABLE, f"no {what} can be had as the Accept header says: {head.why}")
         return error(HTTPStatus.NOT_FOUND, f"there are no such {what}")
     judged = validators.judge(request, head.validator)
-    headers = {"Vary": "Accept, Accept-Encoding", **judged.headers}
+    warnings = list(outage_warnings(stored=head.unanswered, last_known=head.last_known))
+    if head.left_out:
+        warnings.append(f"{head.left_out} {what} are left out, which cannot be had")
+    headers = {"Vary": "Accept, Accept-Encoding", **judged.headers, **warning_header(request, warnings)}
     if judged.status is not None:
         found.end_with_head()
         return Response(status_code=judged.status, headers=headers)
-    if head.left_out:
-        text = f"{head.left_out} {what} are left out, which cannot be had"
-        headers["Warning"] = f'299 {request.url.netloc} "{text}"'
     status = HTTPStatus.PARTIAL_CONTENT if head.left_out else HTTPStatus.OK
     if request.method == "HEAD":
         found.end_with_head()

@@ -17,6 +17,7 @@ from dcm4py_leading.service.monitor.echo import AENotForUser, UnknownAE
 from dcm4py_leading.web.dicomweb.accept import DICOM_JSON, accepts_any, accepts_gzip
 from dcm4py_leading.web.dicomweb.asked import MalformedUid, uids_of_path, web_request
 from dcm4py_leading.web.dicomweb.parameters import WrongParameter, read_parameters
+from dcm4py_leading.web.dicomweb.warnings import outage_warnings, warning_header
 from dcm4py_leading.web.gate.access import needs
 from dcm4py_leading.web.gate.identity import Role
 from dcm4py_leading.web.http.addresses import PublicUrl
@@ -134,8 +135,8 @@ def _answer(request: Request, found: FoundRows, *, is_fuzzy: bool, is_count: boo
         warnings.append("An archive that was asked does not support all attributes of the search.")
     if head.left:
         warnings.append(f"There are {head.left} additional results that can be requested")
-    agent = request.url.netloc
-    headers = {"Warning": ", ".join(f'299 {agent} "{text}"' for text in warnings)} if warnings else {}
+    warnings += outage_warnings(stored=head.unanswered, last_known=head.last_known)
+    headers = warning_header(request, warnings)
     if is_count or head.is_empty:
         found.close()
         if is_count:
