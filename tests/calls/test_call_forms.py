@@ -185,7 +185,17 @@ SAMPLES: list[tuple[Call[Any, Any], list[Any], list[Any]]] = [
     (
         STUDIES_AES,
         [None],
-        [[StudiesAE(ae_title="DCM4CHEE", description="Archive", archives=("PACS",), may_delete=True)]],
+        [
+            [
+                StudiesAE(
+                    ae_title="DCM4CHEE",
+                    description="Archive",
+                    archives=("PACS",),
+                    may_delete=True,
+                    accepted_user_roles=("cardiology",),
+                )
+            ]
+        ],
     ),
     (
         PICTURE,

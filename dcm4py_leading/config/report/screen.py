@@ -60,7 +60,7 @@ def _about(ae: ApplicationEntity, device: Device) -> Iterator[str]:
     if settings.accepted_move_destinations:
         yield "sends only to " + _some(sorted(settings.accepted_move_destinations))
     if settings.accepted_user_roles:
-        yield "by DICOMweb only for " + _some(sorted(settings.accepted_user_roles))
+        yield "by DICOMweb and on the pages only for " + _some(sorted(settings.accepted_user_roles))
     behind = list(dict.fromkeys((*settings.spanning_cfind_scps, *settings.fallback_cmove_scps)))
     if behind:
         yield "in front of " + ", ".join(behind)

@@ -19,7 +19,7 @@ PARTIAL: Mapping[str, Mapping[str, str]] = {
         "dcmAllowDeleteStudyPermanently": _REJECTION,
     },
     "dcmArchiveNetworkAE": {
-        "dcmAcceptedUserRole": "DICOMweb alone is limited by it, not the pages and the other services over HTTP",
+        "dcmAcceptedUserRole": "limits DICOMweb and the pages of studies; administrators may ask every AE",
         "dcmQueryRetrieveViewID": _VIEW,
         "dcmPersonNameComponentOrderInsensitiveMatching": _MATCHING_BY_SOUND,
         "dcmAllowDeleteStudyPermanently": _REJECTION,

@@ -24,6 +24,8 @@ class StudiesAE:
     """Archives that it stands in front of, and asks about studies; none if it has its studies here."""
     may_delete: bool
     """True if dcmAllowDeleteStudyPermanently lets studies be deleted, and they are here."""
+    accepted_user_roles: tuple[str, ...] = ()
+    """dcmAcceptedUserRole: roles or groups of those who may look at them; none for everybody."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, for other processes."""
@@ -32,7 +34,8 @@ class StudiesAE:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> StudiesAE:
         """AE out of what `to_json` made."""
-        return cls(**{**value, "archives": tuple(value["archives"])})
+        roles = tuple(value["accepted_user_roles"])
+        return cls(**{**value, "archives": tuple(value["archives"]), "accepted_user_roles": roles})
 
 
 def studies_aes(runtime: Runtime) -> list[StudiesAE]:
@@ -59,4 +62,5 @@ def _told(ae: ApplicationEntity) -> StudiesAE:
         description=ae.description or "",
         archives=tuple(settings.spanning_cfind_scps),
         may_delete=is_allowed and settings.archive_behind is None,
+        accepted_user_roles=tuple(sorted(settings.accepted_user_roles)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +35,12 @@ class Identity:
     def may(self, role: Role) -> bool:
         """True if the user has the role, or is an administrator."""
         return role in self.roles or Role.ADMINISTRATOR in self.roles
+
+    def may_ask(self, accepted_user_roles: Collection[str]) -> bool:
+        """True if an AE with these dcmAcceptedUserRole is for the user."""
+        if not accepted_user_roles or self.may(Role.ADMINISTRATOR):
+            return True
+        return not (self.groups | self.roles).isdisjoint(accepted_user_roles)
 
 
 ANONYMOUS = Identity("", frozenset())

@@ -54,9 +54,10 @@ class ViewedAEs(Protocol):
 def viewer_routes(build: ViewerBuild, service: ViewedAEs, room: Room) -> list[Route]:
     """The routes."""
 
-    def configuration(_: Request) -> Response:
+    def configuration(request: Request) -> Response:
+        may_ask = request.state.identity.may_ask
         try:
-            script = app_config([ae.ae_title for ae in service.studies_aes()])
+            script = app_config([ae.ae_title for ae in service.studies_aes() if may_ask(ae.accepted_user_roles)])
         except StatusError as err:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, str(err))
         return Response(script, media_type=_TYPES[".js"])

@@ -13,6 +13,7 @@ from dcm4py_leading.web.http.rooms import Room
 from dcm4py_leading.web.pages.answering import Rooms, answered
 from dcm4py_leading.web.pages.places import STUDIES, STUDY
 from dcm4py_leading.web.pages.studies.deleting import DeletePage, StudyDeletion
+from dcm4py_leading.web.pages.studies.permitted import permitted
 from dcm4py_leading.web.pages.studies.picture import PicturePage, PictureSource
 from dcm4py_leading.web.pages.studies.searching import SearchPage, StudySearcher
 from dcm4py_leading.web.pages.studies.study import StudyPages
@@ -27,13 +28,13 @@ def studies_routes(service: StudiesService, rooms: Rooms) -> list[BaseRoute]:
     search, studies, deleting = SearchPage(service), StudyPages(service), DeletePage(service)
     # Which bounds how many are decoded at once, and lets no page wait for them.
     decoding = Room("pictures of studies", threads=PICTURES_AT_ONCE, waiting=HTTP_WAITING_REQUESTS)
-    picture = decoding.serves(answered(PicturePage(service).show))
+    picture = decoding.serves(answered(permitted(service, PicturePage(service).show)))
     emptying = Room("deletions by the pages", threads=1, waiting=HTTP_WAITING_REQUESTS)
     return [
         rooms.seen(STUDIES, search.show),
         rooms.asked(STUDIES, search.search),
-        rooms.seen(STUDY, studies.show),
-        rooms.seen(f"{STUDY}/series/{{series_uid}}", studies.series),
+        rooms.seen(STUDY, permitted(service, studies.show)),
+        rooms.seen(f"{STUDY}/series/{{series_uid}}", permitted(service, studies.series)),
         Route(f"{STUDY}/picture", needs(Role.VIEWER, picture), methods=["GET"]),
         rooms.seen(f"{STUDY}/delete", deleting.ask, Role.ADMINISTRATOR),
         rooms.sent(f"{STUDY}/delete", deleting.delete, emptying),

@@ -16,6 +16,7 @@ from dcm4py_leading.web.gate.use_log import Use
 from dcm4py_leading.web.pages.changing.form import Form
 from dcm4py_leading.web.pages.places import study_address
 from dcm4py_leading.web.pages.render import render
+from dcm4py_leading.web.pages.studies.permitted import permitted_aes, refused_ae
 from dcm4py_leading.web.pages.studies.search_form import Typed, typed
 from dcm4py_leading.web.pages.studies.values import date_shown, time_shown
 
@@ -60,13 +61,16 @@ class SearchPage:
     def show(self, request: Request) -> Response:
         """The form only: nothing is searched yet."""
         context = {"typed": Typed(texts={}), "found": None, "rows": (), "failure": None}
-        return render(request, "studies.html", {**context, "aes": self._service.studies_aes()})
+        return render(request, "studies.html", {**context, "aes": permitted_aes(request, self._service)})
 
     def search(self, request: Request, form: Form) -> Response:
         """One page of what was found."""
         wanted = typed(form)
         use = Use(request, "studies", wanted.ae_title)
-        context = {"typed": wanted, "aes": self._service.studies_aes(), "failure": None}
+        if (refused := refused_ae(request, self._service, wanted.ae_title)) is not None:
+            use.tell(refused.status_code)
+            return refused
+        context = {"typed": wanted, "aes": permitted_aes(request, self._service), "failure": None}
         try:
             found = self._service.find_studies(wanted.search)
         except StatusError as err:
